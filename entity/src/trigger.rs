@@ -1,0 +1,58 @@
+//! A definition of what fires: by API call, by the clock, or (later) by signals.
+
+use sea_orm::entity::prelude::*;
+
+use crate::{ActionId, Instant, ProjectId, TriggerId};
+
+/// One row of `trigger`: what changes. What is immutable lies in `trigger_version`.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "trigger")]
+pub struct Model {
+    /// Identity.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: TriggerId,
+    /// Owner.
+    pub project_id: ProjectId,
+    /// Unique in the project among triggers that live.
+    pub name: String,
+    /// What it is for, in words.
+    pub description: Option<String>,
+    /// Raised by every change of the row; the number that `expectedVersion` compares.
+    pub version: i32,
+    /// The `trigger_version` that new firings run.
+    pub definition: i32,
+    /// The action of that definition, when it names one.
+    pub action_id: Option<ActionId>,
+    /// Whether its schedules run.
+    pub state: State,
+    /// Why it is paused.
+    pub pause_reason: Option<String>,
+    /// Who paused it.
+    pub paused_by: Option<String>,
+    /// Fires exactly once and then goes.
+    pub is_test: bool,
+    /// When a test trigger was used up.
+    pub consumed_at: Option<Instant>,
+    /// When it was made.
+    pub created_at: Instant,
+    /// When it was last changed.
+    pub updated_at: Instant,
+    /// When it was deleted; the row lives as long as a firing refers to it.
+    pub deleted_at: Option<Instant>,
+}
+
+/// Whether the schedules of a trigger run.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum State {
+    /// They run.
+    Active,
+    /// They do not; API firings and timers still do.
+    Paused,
+}
+
+/// No relations are declared: the store joins by hand.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

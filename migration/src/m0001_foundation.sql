@@ -1,0 +1,223 @@
+-- The whole model in one step. {uuid}, {bytes} and {seq} are the engine's own words for 16 bytes
+-- of identity, bytes of any length, and the ever rising primary key of the log. Every *_at column
+-- is a BIGINT of milliseconds since 1970 (entity/src/instant.rs). Columns of large text come last,
+-- so that rows can be skipped over without reading them.
+
+CREATE TABLE project (
+    id                 {uuid}  NOT NULL PRIMARY KEY,
+    name               TEXT    NOT NULL UNIQUE,
+    signing_generation INTEGER NOT NULL,
+    created_at         BIGINT  NOT NULL
+);
+
+CREATE TABLE api_key (
+    id         {uuid}  NOT NULL PRIMARY KEY,
+    project_id {uuid}  NOT NULL REFERENCES project (id),
+    name       TEXT    NOT NULL,
+    hash       {bytes} NOT NULL UNIQUE,
+    scopes     TEXT    NOT NULL,
+    created_at BIGINT  NOT NULL,
+    expires_at BIGINT,
+    revoked_at BIGINT
+);
+
+CREATE TABLE action (
+    id          {uuid}  NOT NULL PRIMARY KEY,
+    project_id  {uuid}  NOT NULL REFERENCES project (id),
+    name        TEXT    NOT NULL,
+    description TEXT,
+    version     INTEGER NOT NULL,
+    definition  INTEGER NOT NULL,
+    created_at  BIGINT  NOT NULL,
+    updated_at  BIGINT  NOT NULL,
+    deleted_at  BIGINT
+);
+CREATE UNIQUE INDEX action_name ON action (project_id, name) WHERE deleted_at IS NULL;
+CREATE INDEX action_list ON action (project_id, id) WHERE deleted_at IS NULL;
+
+CREATE TABLE action_version (
+    action_id  {uuid}  NOT NULL REFERENCES action (id),
+    number     INTEGER NOT NULL,
+    body       TEXT    NOT NULL,
+    created_at BIGINT  NOT NULL,
+    PRIMARY KEY (action_id, number)
+);
+
+CREATE TABLE trigger (
+    id           {uuid}  NOT NULL PRIMARY KEY,
+    project_id   {uuid}  NOT NULL REFERENCES project (id),
+    name         TEXT    NOT NULL,
+    description  TEXT,
+    version      INTEGER NOT NULL,
+    definition   INTEGER NOT NULL,
+    action_id    {uuid}  REFERENCES action (id),
+    state        TEXT    NOT NULL,
+    pause_reason TEXT,
+    paused_by    TEXT,
+    is_test      BOOLEAN NOT NULL,
+    consumed_at  BIGINT,
+    created_at   BIGINT  NOT NULL,
+    updated_at   BIGINT  NOT NULL,
+    deleted_at   BIGINT
+);
+CREATE UNIQUE INDEX trigger_name ON trigger (project_id, name) WHERE deleted_at IS NULL;
+CREATE INDEX trigger_list ON trigger (project_id, id) WHERE deleted_at IS NULL;
+CREATE INDEX trigger_action ON trigger (action_id) WHERE deleted_at IS NULL;
+
+CREATE TABLE trigger_version (
+    trigger_id     {uuid}  NOT NULL REFERENCES trigger (id),
+    number         INTEGER NOT NULL,
+    payload_schema TEXT,
+    action_id      {uuid}  REFERENCES action (id),
+    inline_action  TEXT,
+    created_at     BIGINT  NOT NULL,
+    PRIMARY KEY (trigger_id, number)
+);
+
+CREATE TABLE schedule (
+    id            {uuid}  NOT NULL PRIMARY KEY,
+    project_id    {uuid}  NOT NULL REFERENCES project (id),
+    trigger_id    {uuid}  NOT NULL REFERENCES trigger (id),
+    name          TEXT,
+    kind          TEXT    NOT NULL,
+    spec          TEXT    NOT NULL,
+    state         TEXT    NOT NULL,
+    pause_reason  TEXT,
+    paused_by     TEXT,
+    version       INTEGER NOT NULL,
+    plan_version  INTEGER NOT NULL,
+    planned_until BIGINT  NOT NULL,
+    next_at       BIGINT,
+    plan_at       BIGINT,
+    open_range_id {uuid},
+    created_at    BIGINT  NOT NULL,
+    updated_at    BIGINT  NOT NULL,
+    deleted_at    BIGINT,
+    payload       TEXT    NOT NULL
+);
+CREATE INDEX schedule_list ON schedule (project_id, id) WHERE deleted_at IS NULL;
+CREATE INDEX schedule_trigger ON schedule (trigger_id) WHERE deleted_at IS NULL;
+-- The planner's only question: which schedules have work to do by now?
+CREATE INDEX schedule_plan ON schedule (plan_at) WHERE plan_at IS NOT NULL;
+
+CREATE TABLE firing (
+    id              {uuid}  NOT NULL PRIMARY KEY,
+    project_id      {uuid}  NOT NULL REFERENCES project (id),
+    trigger_id      {uuid},
+    trigger_version INTEGER,
+    action_id       {uuid},
+    action_version  INTEGER,
+    schedule_id     {uuid},
+    schedule_kind   TEXT,
+    plan_version    INTEGER,
+    session_id      {uuid},
+    operation_id    {uuid},
+    cause           TEXT    NOT NULL,
+    nominal_at      BIGINT  NOT NULL,
+    due_at          BIGINT  NOT NULL,
+    status          TEXT    NOT NULL,
+    reason          TEXT,
+    blocked_by      {uuid},
+    lease_owner     {uuid},
+    epoch           INTEGER NOT NULL,
+    lease_until     BIGINT,
+    stage           TEXT,
+    attempts        INTEGER NOT NULL,
+    deaths          INTEGER NOT NULL,
+    created_at      BIGINT  NOT NULL,
+    started_at      BIGINT,
+    finished_at     BIGINT,
+    replay_of       {uuid},
+    root_id         {uuid}  NOT NULL,
+    is_test         BOOLEAN NOT NULL,
+    range_from      BIGINT,
+    range_until     BIGINT,
+    range_count     BIGINT,
+    correlation_id  TEXT,
+    error           TEXT,
+    result          TEXT,
+    inline_action   TEXT,
+    payload         TEXT    NOT NULL
+);
+-- A planned instant cannot be recorded twice, nor a backfilled one within its operation.
+CREATE UNIQUE INDEX firing_instant ON firing (schedule_id, nominal_at)
+    WHERE cause = 'SCHEDULE';
+CREATE UNIQUE INDEX firing_backfill ON firing (operation_id, schedule_id, nominal_at)
+    WHERE cause = 'BACKFILL';
+-- The due queue rebuilt from SQL, and what a project waits for.
+CREATE INDEX firing_due ON firing (due_at, id) WHERE status IN ('SCHEDULED', 'RETRYING');
+CREATE INDEX firing_waiting ON firing (project_id, due_at)
+    WHERE status IN ('SCHEDULED', 'RETRYING');
+CREATE INDEX firing_lease ON firing (lease_until) WHERE status = 'EXECUTING';
+CREATE INDEX firing_list ON firing (project_id, id);
+CREATE INDEX firing_trigger ON firing (trigger_id, id) WHERE trigger_id IS NOT NULL;
+CREATE INDEX firing_ahead ON firing (schedule_id, nominal_at)
+    WHERE status = 'SCHEDULED' AND cause = 'SCHEDULE';
+-- What waits for a person, and what retention may take.
+CREATE INDEX firing_failed ON firing (project_id, id) WHERE status = 'FAILED';
+CREATE INDEX firing_finished ON firing (finished_at) WHERE finished_at IS NOT NULL;
+
+CREATE TABLE attempt (
+    id          {uuid}  NOT NULL PRIMARY KEY,
+    project_id  {uuid}  NOT NULL,
+    firing_id   {uuid}  NOT NULL,
+    stage       TEXT    NOT NULL,
+    kind        TEXT    NOT NULL,
+    number      INTEGER NOT NULL,
+    epoch       INTEGER NOT NULL,
+    status      TEXT    NOT NULL,
+    started_at  BIGINT  NOT NULL,
+    finished_at BIGINT  NOT NULL,
+    retry_at    BIGINT,
+    error_code  TEXT,
+    error       TEXT,
+    request     TEXT,
+    response    TEXT
+);
+CREATE INDEX attempt_firing ON attempt (firing_id, id);
+
+CREATE TABLE event (
+    seq            {seq},
+    id             {uuid}   NOT NULL UNIQUE,
+    project_id     {uuid}   NOT NULL,
+    class          TEXT     NOT NULL,
+    type           TEXT     NOT NULL,
+    severity       SMALLINT NOT NULL,
+    component      TEXT,
+    environment    TEXT,
+    email          TEXT,
+    message        TEXT,
+    trigger_id     {uuid},
+    trigger_name   TEXT,
+    firing_id      {uuid},
+    cause          TEXT,
+    schedule_kind  TEXT,
+    outcome        TEXT,
+    actor          TEXT,
+    correlation_id TEXT,
+    is_test        BOOLEAN  NOT NULL,
+    created_at     BIGINT   NOT NULL,
+    data           TEXT,
+    payload        TEXT
+);
+CREATE INDEX event_project ON event (project_id, seq);
+CREATE INDEX event_class ON event (class, created_at);
+CREATE INDEX event_archive ON event (project_id, is_test, created_at);
+CREATE INDEX event_trigger ON event (trigger_id, seq) WHERE trigger_id IS NOT NULL;
+CREATE INDEX event_firing ON event (firing_id, seq) WHERE firing_id IS NOT NULL;
+
+CREATE TABLE log_floor (
+    class TEXT   NOT NULL PRIMARY KEY,
+    seq   BIGINT NOT NULL
+);
+
+CREATE TABLE idempotency (
+    project_id {uuid}  NOT NULL,
+    key        TEXT    NOT NULL,
+    operation  TEXT    NOT NULL,
+    input_hash {bytes} NOT NULL,
+    result_ids TEXT    NOT NULL,
+    created_at BIGINT  NOT NULL,
+    PRIMARY KEY (project_id, key)
+);
+CREATE INDEX idempotency_age ON idempotency (created_at);

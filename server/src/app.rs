@@ -1,0 +1,163 @@
+//! Floor 4: `App`, one running Belfry: every part that the services and the engine share.
+
+use std::sync::Arc;
+
+use entity::ProjectId;
+use ipnet::IpNet;
+use uuid::Uuid;
+
+use crate::bus::{Bus, MemoryBus};
+use crate::clock::{Clock, Ids};
+use crate::config::MasterKey;
+use crate::domain::outbox::Outbox;
+use crate::domain::signature::SigningKey;
+use crate::limits::QUEUE_ENTRIES_MAX;
+use crate::queue::{MemoryQueue, Queue};
+use crate::shutdown::Shutdown;
+use crate::stage::Stages;
+use crate::store::{AfterCommit, Store};
+
+/// What an [`App`] is built from.
+#[derive(Clone)]
+pub struct Settings {
+    /// The database.
+    pub database_url: String,
+    /// What every signing secret is derived from.
+    pub master_key: MasterKey,
+    /// Networks that stages may reach besides public addresses.
+    pub allowed_networks: Vec<IpNet>,
+    /// Firings that this process executes at a time.
+    pub concurrency: usize,
+    /// Age at which an event counts as archived.
+    pub archive_after_ms: i64,
+    /// Age at which Belfry's own events are deleted.
+    pub delete_after_ms: i64,
+}
+
+/// One running Belfry. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    parts: Arc<Parts>,
+}
+
+struct Parts {
+    store: Store,
+    queue: Arc<dyn Queue>,
+    bus: Arc<dyn Bus>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<Ids>,
+    stages: Stages,
+    shutdown: Shutdown,
+    settings: Settings,
+    process: Uuid,
+    keys: crate::domain::expiring::Expiring<Vec<u8>, Arc<entity::api_key::Model>>,
+}
+
+impl App {
+    /// Opens the database, brings its schema up to date and puts the parts together. Nothing runs
+    /// yet: the engine and the server are started by whoever opened.
+    ///
+    /// # Errors
+    /// A sentence that says what could not be opened.
+    pub async fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, String> {
+        let queue: Arc<dyn Queue> = Arc::new(MemoryQueue::new(QUEUE_ENTRIES_MAX));
+        let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new());
+        let store = Store::open(&settings.database_url, hand_out(&queue, &bus)).await?;
+        let allow = settings.allowed_networks.clone();
+        let stages = Stages::new(crate::stage::Settings { allow })?;
+        let ids = Arc::new(Ids::new(clock.clone()));
+        let parts = Parts {
+            process: ids.uuid(),
+            keys: crate::domain::expiring::Expiring::new(),
+            shutdown: Shutdown::new(),
+            store,
+            queue,
+            bus,
+            clock,
+            ids,
+            stages,
+            settings,
+        };
+        Ok(Self { parts: Arc::new(parts) })
+    }
+
+    /// What is durable.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.parts.store
+    }
+
+    /// What waits for its instant.
+    #[must_use]
+    pub fn queue(&self) -> &Arc<dyn Queue> {
+        &self.parts.queue
+    }
+
+    /// Who waits for news.
+    #[must_use]
+    pub fn bus(&self) -> &Arc<dyn Bus> {
+        &self.parts.bus
+    }
+
+    /// What time it is.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.parts.clock
+    }
+
+    /// New identifiers.
+    #[must_use]
+    pub fn ids(&self) -> &Arc<Ids> {
+        &self.parts.ids
+    }
+
+    /// What actions can do.
+    #[must_use]
+    pub fn stages(&self) -> &Stages {
+        &self.parts.stages
+    }
+
+    /// Whether to stop.
+    #[must_use]
+    pub fn shutdown(&self) -> &Shutdown {
+        &self.parts.shutdown
+    }
+
+    /// What the operator set.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.parts.settings
+    }
+
+    /// This process, as the owner of leases.
+    #[must_use]
+    pub fn process(&self) -> Uuid {
+        self.parts.process
+    }
+
+    /// API keys that were looked up within the last second, by hash.
+    #[must_use]
+    pub fn keys(&self) -> &crate::domain::expiring::Expiring<Vec<u8>, Arc<entity::api_key::Model>> {
+        &self.parts.keys
+    }
+
+    /// What signs the webhooks of a project.
+    #[must_use]
+    pub fn signing_key(&self, project: ProjectId, generation: i32) -> SigningKey {
+        let generation = u32::try_from(generation).unwrap_or(0);
+        SigningKey::derive(&self.parts.settings.master_key.0, &project.to_string(), generation)
+    }
+}
+
+/// Commit, then queue, then bus.
+fn hand_out(queue: &Arc<dyn Queue>, bus: &Arc<dyn Bus>) -> AfterCommit {
+    let (queue, bus) = (queue.clone(), bus.clone());
+    Arc::new(move |outbox: Outbox| {
+        if !outbox.due.is_empty() {
+            queue.push(&outbox.due);
+        }
+        if !outbox.notices.is_empty() {
+            bus.publish(&outbox.notices);
+        }
+    })
+}

@@ -1,0 +1,59 @@
+//! The bus in the memory of one process.
+
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::Bus;
+use crate::domain::outbox::Notice;
+use crate::limits::BUS_NOTICES_MAX;
+
+/// See the module.
+pub struct MemoryBus {
+    sender: broadcast::Sender<Notice>,
+}
+
+/// What one listener hears.
+#[derive(Debug)]
+pub struct Listener {
+    receiver: broadcast::Receiver<Notice>,
+}
+
+impl MemoryBus {
+    /// A bus that nobody listens to yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { sender: broadcast::Sender::new(BUS_NOTICES_MAX) }
+    }
+}
+
+impl Default for MemoryBus {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Bus for MemoryBus {
+    fn publish(&self, notices: &[Notice]) {
+        for notice in notices {
+            // An error means that nobody listens.
+            let _ = self.sender.send(*notice);
+        }
+    }
+
+    fn listen(&self) -> Listener {
+        Listener { receiver: self.sender.subscribe() }
+    }
+}
+
+impl Listener {
+    /// The next notice; `None` when some were lost because this listener was slow, so that it has
+    /// to look at everything it cares about.
+    pub async fn next(&mut self) -> Option<Notice> {
+        match self.receiver.recv().await {
+            Ok(notice) => Some(notice),
+            Err(RecvError::Lagged(_)) => None,
+            // The bus lives as long as the app; without it there is nothing to wait for.
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! What an operator may set, and where from: flag, then environment, then file, then default.
+//!
+//! clap reads flags and environment; the file (TOML, the long flag names as keys) replaces the
+//! defaults before clap runs. Everything is checked before anything starts, and a variable that
+//! begins with `BELFRY_` but is no setting is refused, so that a typo never goes unnoticed.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Command, ValueEnum};
+use ipnet::IpNet;
+
+/// The shortest admin key that an operator may choose: 32 characters.
+pub const ADMIN_KEY_CHARS_MIN: usize = 32;
+
+/// The database, for every command that opens one.
+#[derive(Args, Clone, Debug)]
+pub struct DatabaseArgs {
+    /// The database: sqlite://PATH
+    #[arg(long, env = "DATABASE_URL", default_value = "sqlite://belfry.db", value_name = "URL",
+          value_parser = database_url)]
+    pub database_url: String,
+
+    /// 64 hexadecimal digits from which signing secrets are derived; without it a file beside the
+    /// database, made at first start
+    #[arg(long, env = "BELFRY_MASTER_KEY", hide_env_values = true, value_name = "HEX",
+          value_parser = master_key)]
+    pub master_key: Option<MasterKey>,
+}
+
+/// Everything that `belfry serve` may be told.
+#[derive(Args, Clone, Debug)]
+pub struct ServeArgs {
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+
+    /// The address to serve on
+    #[arg(long, env = "BELFRY_LISTEN", default_value = "127.0.0.1:8000", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+
+    /// The first admin key, at least 32 characters; without it one is made at first start
+    #[arg(long, env = "BELFRY_ADMIN_KEY", hide_env_values = true, value_name = "KEY",
+          value_parser = admin_key)]
+    pub admin_key: Option<AdminKey>,
+
+    /// Networks that outgoing stages may reach besides public addresses, such as 10.0.0.0/8;
+    /// separated by commas
+    #[arg(long, env = "BELFRY_ALLOW_TARGETS", default_value = "", value_name = "CIDRS",
+          hide_default_value = true, value_delimiter = ',', value_parser = cidr)]
+    pub allow_targets: Vec<Option<IpNet>>,
+
+    /// Firings that this process executes at a time
+    #[arg(long, env = "BELFRY_CONCURRENCY", default_value = "256", value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub concurrency: u32,
+
+    /// Age at which an event counts as archived, in seconds
+    #[arg(long, env = "BELFRY_ARCHIVE_AFTER_SECS", default_value = "7200", value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(60..))]
+    pub archive_after_secs: u32,
+
+    /// Age at which Belfry's own events are deleted, in seconds
+    #[arg(long, env = "BELFRY_DELETE_AFTER_SECS", default_value = "172800", value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(60..))]
+    pub delete_after_secs: u32,
+
+    /// What is logged, as a tracing directive
+    #[arg(long, env = "BELFRY_LOG", default_value = "info,sqlx=warn", value_name = "FILTER")]
+    pub log: String,
+
+    /// How it is logged
+    #[arg(long, env = "BELFRY_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    pub log_format: LogFormat,
+
+    /// Not supported yet: Redis as a second home of the queue and the bus
+    #[arg(long, env = "BELFRY_REDIS_URL", value_name = "URL", hide_env_values = true,
+          value_parser = no_redis)]
+    pub redis_url: Option<String>,
+
+    /// Not supported yet: which of the duties this process takes
+    #[arg(long, env = "BELFRY_ROLE", value_name = "ROLES", value_parser = no_role)]
+    pub role: Option<String>,
+}
+
+/// The shape of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines, one object a line.
+    Json,
+}
+
+/// An operator's own admin key. Never printed.
+#[derive(Clone)]
+pub struct AdminKey(pub String);
+
+/// The key that all others are derived from. Never printed.
+#[derive(Clone, Copy)]
+pub struct MasterKey(pub [u8; 32]);
+
+impl std::fmt::Debug for AdminKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("REDACTED")
+    }
+}
+
+impl std::fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("REDACTED")
+    }
+}
+
+impl DatabaseArgs {
+    /// The file of the database, beside which the keys and the lock lie.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        let rest = self.database_url.strip_prefix("sqlite:").unwrap_or(&self.database_url);
+        Path::new(rest.trim_start_matches("//"))
+    }
+
+    /// A file beside the database: its name and `suffix`.
+    #[must_use]
+    pub fn beside(&self, suffix: &str) -> PathBuf {
+        let mut name = self.file().as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    }
+}
+
+impl ServeArgs {
+    /// The networks of `--allow-targets`.
+    #[must_use]
+    pub fn allowed_networks(&self) -> Vec<IpNet> {
+        self.allow_targets.iter().flatten().copied().collect()
+    }
+}
+
+/// Reads 64 hexadecimal digits.
+///
+/// # Errors
+/// What was expected; it never repeats the text.
+pub fn master_key(text: &str) -> Result<MasterKey, String> {
+    let expected = "expected 64 hexadecimal digits";
+    let text = text.trim();
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(expected.to_owned());
+    }
+    let mut key = [0; 32];
+    for (index, byte) in key.iter_mut().enumerate() {
+        let digits = &text[index * 2..index * 2 + 2];
+        *byte = u8::from_str_radix(digits, 16).map_err(|_| expected.to_owned())?;
+    }
+    Ok(MasterKey(key))
+}
+
+/// Puts the settings of a file in the place of the defaults of `command`'s subcommand `name`.
+///
+/// # Errors
+/// A sentence that names the file and the setting.
+pub fn with_file(command: Command, name: &str, path: &Path) -> Result<Command, String> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
+    let table: BTreeMap<String, toml::Value> =
+        toml::from_str(&text).map_err(|error| format!("{shown}: {error}"))?;
+    let mut failed = None;
+    let command = command.mut_subcommand(name, |mut sub| {
+        for (key, value) in &table {
+            let id = sub.get_arguments().find(|arg| arg.get_long() == Some(key.as_str()));
+            let Some(id) = id.map(|arg| arg.get_id().clone()) else {
+                failed = Some(format!("{shown}: there is no setting {key:?}"));
+                return sub;
+            };
+            let Some(text) = plain(value) else {
+                failed = Some(format!("{shown}: {key}: expected a text or a number"));
+                return sub;
+            };
+            sub = sub.mut_arg(id, |arg| arg.default_value(text));
+        }
+        sub
+    });
+    failed.map_or(Ok(command), Err)
+}
+
+/// Refuses variables that begin with `BELFRY_` but are no setting of any command. What Kubernetes
+/// sets for a service named `belfry` is passed over.
+///
+/// # Errors
+/// A sentence that names the variable.
+pub fn refuse_unknown_variables(
+    command: &Command,
+    names: impl Iterator<Item = String>,
+) -> Result<(), String> {
+    let known: Vec<String> = command
+        .get_subcommands()
+        .flat_map(|sub| sub.get_arguments().chain(sub.get_subcommands().flat_map(Command::get_arguments)))
+        .chain(command.get_arguments())
+        .filter_map(|arg| Some(arg.get_env()?.to_str()?.to_owned()))
+        .collect();
+    for name in names {
+        let is_of_kubernetes = name.starts_with("BELFRY_PORT") || name.starts_with("BELFRY_SERVICE_");
+        if name.starts_with("BELFRY_") && !is_of_kubernetes && !known.contains(&name) {
+            return Err(format!("there is no setting {name}; belfry serve --help lists them"));
+        }
+    }
+    Ok(())
+}
+
+fn plain(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Boolean(flag) => Some(flag.to_string()),
+        toml::Value::Array(items) => {
+            let items: Option<Vec<String>> = items.iter().map(plain).collect();
+            Some(items?.join(","))
+        }
+        _ => None,
+    }
+}
+
+fn database_url(text: &str) -> Result<String, String> {
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        return Err("PostgreSQL is not supported yet; expected sqlite://PATH".to_owned());
+    }
+    let path = text.strip_prefix("sqlite:").map(|rest| rest.trim_start_matches("//"));
+    match path {
+        Some(path) if !path.is_empty() && !path.contains(['?', '#']) && path != ":memory:" => {
+            Ok(text.to_owned())
+        }
+        _ => Err("expected sqlite://PATH with a path of a file".to_owned()),
+    }
+}
+
+fn admin_key(text: &str) -> Result<AdminKey, String> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if text.len() < ADMIN_KEY_CHARS_MIN || !is_plain {
+        return Err(format!(
+            "expected at least {ADMIN_KEY_CHARS_MIN} visible ASCII characters without blanks"
+        ));
+    }
+    Ok(AdminKey(text.to_owned()))
+}
+
+fn cidr(text: &str) -> Result<Option<IpNet>, String> {
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let expected = || "expected networks such as 10.0.0.0/8,fd00::/8".to_owned();
+    text.trim().parse().map(Some).map_err(|_| expected())
+}
+
+fn no_redis(_: &str) -> Result<String, String> {
+    Err("Redis is not supported yet; queue and bus live in memory".to_owned())
+}
+
+fn no_role(_: &str) -> Result<String, String> {
+    Err("roles are not supported yet; one process does everything".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_admin_key_has_at_least_32_characters() {
+        assert!(admin_key(&"k".repeat(32)).is_ok());
+        assert!(admin_key(&"k".repeat(31)).is_err());
+        assert!(admin_key(&"k ".repeat(32)).is_err());
+    }
+
+    #[test]
+    fn a_master_key_is_64_hexadecimal_digits() {
+        assert_eq!(master_key(&"0f".repeat(32)).map(|key| key.0), Ok([15; 32]));
+        assert!(master_key(&"0f".repeat(31)).is_err());
+        assert!(master_key(&"0g".repeat(32)).is_err());
+    }
+
+    #[test]
+    fn only_a_file_of_sqlite_is_a_database() {
+        assert!(database_url("sqlite://belfry.db").is_ok());
+        assert!(database_url("sqlite:/var/lib/belfry.db").is_ok());
+        for bad in ["belfry.db", "sqlite://", "sqlite://:memory:", "mysql://x", "sqlite://a?b"] {
+            assert!(database_url(bad).is_err(), "{bad}");
+        }
+        let refusal = database_url("postgres://localhost/belfry").expect_err("not yet");
+        assert!(refusal.starts_with("PostgreSQL is not supported yet"));
+    }
+}

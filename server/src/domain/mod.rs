@@ -1,0 +1,20 @@
+//! Floor 2: what Belfry means, pure: no runtime, no SQL, no clock.
+
+pub mod action;
+pub mod comparator;
+pub mod cron;
+pub mod duration;
+pub mod event;
+pub mod expiring;
+pub mod filter;
+pub mod firing;
+pub mod object;
+pub mod outbox;
+pub mod page;
+pub mod plan;
+pub mod planning;
+pub mod retry;
+pub mod schema;
+pub mod signature;
+pub mod text;
+pub mod zone;

@@ -1,0 +1,132 @@
+//! The retry policy of a stage: how often it is tried and how long the pauses are.
+//!
+//! Pure, jitter included: the pause follows from the firing and the attempt alone, so that a
+//! replayed decision is the same decision. Called by the engine after a failed attempt and by
+//! [`action`](super::action) on save.
+
+use std::ops::RangeInclusive;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::object::Object;
+use crate::error::Problem;
+
+/// Attempts of one stage, the first included. Twenty with the last default pause repeated span
+/// eight days, after which nobody waits for a webhook any more.
+pub const ATTEMPTS: RangeInclusive<u32> = 1..=20;
+
+/// Attempts when nothing is said: with [`DELAYS_MS`] they span about 24 hours.
+pub const ATTEMPTS_DEFAULT: u32 = 8;
+
+/// Pauses when nothing is said: 5 s, 30 s, 5 min, 30 min, 2 h, 6 h, 15 h.
+pub const DELAYS_MS: [i64; 7] =
+    [5_000, 30_000, 300_000, 1_800_000, 7_200_000, 21_600_000, 54_000_000];
+
+/// The longest pause: a day, so that a definition that was mended takes effect the day after.
+pub const DELAY_MS_MAX: i64 = 24 * 60 * 60 * 1_000;
+
+/// The longest `Retry-After` that is honoured; a receiver cannot park a firing for longer.
+pub const RETRY_AFTER_MS_MAX: i64 = DELAY_MS_MAX;
+
+/// A pause differs from its nominal length by up to this many percent, so that firings that failed
+/// together do not come back together.
+pub const JITTER_PERCENT: i64 = 20;
+
+/// How often a stage is tried, and the pauses between the tries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Retry {
+    /// Tries, the first included, within [`ATTEMPTS`].
+    pub max_attempts: u32,
+    /// The pause after the first try, after the second, and so on, each up to [`DELAY_MS_MAX`];
+    /// the last one repeats.
+    pub delays_ms: Vec<i64>,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { max_attempts: ATTEMPTS_DEFAULT, delays_ms: DELAYS_MS.to_vec() }
+    }
+}
+
+impl Retry {
+    /// One try, no second.
+    #[must_use]
+    pub fn never() -> Self {
+        Self { max_attempts: 1, delays_ms: Vec::new() }
+    }
+
+    /// Reads a policy `{maxAttempts?, delaysMs?}` as a user wrote it.
+    ///
+    /// # Errors
+    /// Every problem, with fields relative to the policy.
+    pub fn check(value: &Value) -> Result<Self, Vec<Problem>> {
+        let mut object = Object::new(value);
+        let range = i64::from(*ATTEMPTS.start())..=i64::from(*ATTEMPTS.end());
+        let max_attempts = object
+            .integer("maxAttempts", range)
+            .and_then(|number| u32::try_from(number).ok())
+            .unwrap_or(ATTEMPTS_DEFAULT);
+        let delays_ms = match object.list("delaysMs") {
+            Some(items) => check_delays(&mut object, items, max_attempts),
+            None => DELAYS_MS.to_vec(),
+        };
+        let problems = object.finish();
+        if problems.is_empty() { Ok(Self { max_attempts, delays_ms }) } else { Err(problems) }
+    }
+
+    /// The pause after failed attempt number `attempt` (counted from 1) of the firing whose id is
+    /// `seed`, in milliseconds; `None` when there are no further attempts. What the receiver asked
+    /// for is a lower bound, up to [`RETRY_AFTER_MS_MAX`].
+    #[must_use]
+    pub fn delay_ms(&self, attempt: u32, seed: u128, retry_after_ms: Option<i64>) -> Option<i64> {
+        if self.max_attempts <= attempt {
+            return None;
+        }
+        let index = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
+        let nominal = self.delays_ms.get(index).or(self.delays_ms.last()).copied().unwrap_or(0);
+        let asked = retry_after_ms.unwrap_or(0).clamp(0, RETRY_AFTER_MS_MAX);
+        Some(jittered(nominal.clamp(0, DELAY_MS_MAX), attempt, seed).max(asked))
+    }
+}
+
+fn check_delays(object: &mut Object<'_>, items: &[Value], max_attempts: u32) -> Vec<i64> {
+    let most = usize::try_from(*ATTEMPTS.end()).unwrap_or(usize::MAX) - 1;
+    if most < items.len() {
+        object.problem("delaysMs", format!("expected at most {most} pauses"));
+    }
+    if items.is_empty() && 1 < max_attempts {
+        object.problem("delaysMs", "expected at least one pause, as there are several attempts");
+    }
+    let mut delays = Vec::with_capacity(items.len().min(most));
+    for (index, item) in items.iter().enumerate().take(most) {
+        match item.as_i64().filter(|delay| (0..=DELAY_MS_MAX).contains(delay)) {
+            Some(delay) => delays.push(delay),
+            None => object.problem(
+                format!("delaysMs.{index}"),
+                format!("expected a whole number of milliseconds from 0 to {DELAY_MS_MAX}"),
+            ),
+        }
+    }
+    delays
+}
+
+/// `nominal` moved by up to ±[`JITTER_PERCENT`], evenly spread over firings and attempts.
+fn jittered(nominal: i64, attempt: u32, seed: u128) -> i64 {
+    const STEPS: u64 = 2_000_001;
+    let [low, high] = [seed as u64, (seed >> 64) as u64];
+    let mixed = split_mix(low ^ split_mix(high ^ split_mix(u64::from(attempt))));
+    // From -1,000,000 to 1,000,000: a millionth of the allowed span per step.
+    let position = i64::try_from(mixed % STEPS).unwrap_or(0) - 1_000_000;
+    nominal + nominal * JITTER_PERCENT / 100 * position / 1_000_000
+}
+
+/// The output function of SplitMix64 (Steele, Lea, Flood 2014): each input bit sways every output
+/// bit, which a UUID needs whose first half is a time.
+fn split_mix(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

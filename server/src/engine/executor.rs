@@ -1,0 +1,204 @@
+//! The executor: takes what is due from the queue, as much as it has free slots for, claims it in
+//! one statement, and runs each firing on its own task.
+//!
+//! Pull-based: a slot is taken before anything is asked for and is free again when the result is
+//! durable, so that a slow database or slow targets never pile work up in memory.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use entity::{FiringId, Instant};
+use futures_util::FutureExt as _;
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::recorder;
+use super::run::{Finished, run};
+use crate::app::App;
+use crate::error::Result;
+use crate::limits::{BATCH_ROWS_MAX, DRAIN_SECS_MAX, LEASE_MS, SWEEP_MS};
+use crate::store::claim::{self, Claimed, Lease};
+use crate::store::Origin;
+
+/// See the module.
+pub struct Executor {
+    app: App,
+    slots: Arc<Semaphore>,
+    slots_max: usize,
+    running: Mutex<HashMap<FiringId, CancellationToken>>,
+    finished: mpsc::Sender<Finished>,
+    freed: Notify,
+    drained: CancellationToken,
+}
+
+/// What one pass did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Entries that the queue handed out.
+    pub pulled: usize,
+    /// Firings that were claimed and are running now.
+    pub claimed: usize,
+    /// When the next one is due, as far as the queue knows.
+    pub next_at: Option<Instant>,
+}
+
+impl Executor {
+    /// An executor over `app`, with its recorder running.
+    #[must_use]
+    pub fn new(app: &App) -> Self {
+        let slots_max = app.settings().concurrency.max(1);
+        let (finished, results) = mpsc::channel(slots_max);
+        tokio::spawn(recorder::run(app.clone(), results));
+        Self {
+            app: app.clone(),
+            slots: Arc::new(Semaphore::new(slots_max)),
+            slots_max,
+            running: Mutex::default(),
+            finished,
+            freed: Notify::new(),
+            drained: CancellationToken::new(),
+        }
+    }
+
+    /// Executes until shutdown begins, then waits for what runs, then gives the rest back.
+    pub async fn run(self: Arc<Self>) {
+        let shutdown = self.app.shutdown().clone();
+        while !shutdown.is_begun() {
+            let next = match self.run_once().await {
+                Ok(report) if report.pulled != 0 => continue,
+                Ok(report) => report.next_at,
+                Err(error) => {
+                    tracing::error!(%error, "a claim failed; the sweeper will bring it back");
+                    None
+                }
+            };
+            let pause = self.app.clock().now().plus_ms(SWEEP_MS);
+            let next = next.map_or(pause, |next| next.min(pause));
+            let has_slots = 0 < self.slots.available_permits();
+            tokio::select! {
+                () = self.app.clock().sleep_until(next), if has_slots => {}
+                () = self.app.queue().changed(), if has_slots => {}
+                () = self.freed.notified() => {}
+                () = shutdown.begun() => {}
+            }
+        }
+        self.drain().await;
+    }
+
+    /// Pulls and claims what is due and fits into the free slots, and starts it.
+    ///
+    /// # Errors
+    /// The database's own; what was pulled comes back by the sweeper.
+    pub async fn run_once(self: &Arc<Self>) -> Result<Report> {
+        let now = self.app.clock().now();
+        let free = self.slots.available_permits().min(BATCH_ROWS_MAX);
+        let pulled = self.app.queue().pull(now, free).await;
+        let mut report =
+            Report { pulled: pulled.due.len(), claimed: 0, next_at: pulled.next_at };
+        if pulled.due.is_empty() {
+            return Ok(report);
+        }
+        let ids: Vec<FiringId> = pulled.due.iter().map(|due| due.firing).collect();
+        let lease = Lease { owner: self.app.process(), now, until: now.plus_ms(LEASE_MS) };
+        let claimed = self
+            .app
+            .store()
+            .change(Origin::Engine, move |change| {
+                async move { claim::claim(change, &ids, lease).await }.boxed()
+            })
+            .await?;
+        report.claimed = claimed.len();
+        for claimed in claimed {
+            self.start(claimed).await;
+        }
+        Ok(report)
+    }
+
+    /// Returns when nothing runs and everything is recorded: for tests, where time stands still.
+    pub async fn idle(&self) {
+        let all = u32::try_from(self.slots_max).unwrap_or(u32::MAX);
+        // The semaphore is never closed.
+        let _ = self.slots.acquire_many(all).await;
+    }
+
+    /// The app that it works for.
+    pub(super) fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// What runs now.
+    pub(super) fn running(&self) -> Vec<FiringId> {
+        self.lock().keys().copied().collect()
+    }
+
+    /// Stops a firing that this process lost.
+    pub(super) fn stop(&self, id: FiringId) {
+        if let Some(cancel) = self.lock().get(&id) {
+            cancel.cancel();
+        }
+    }
+
+    /// Returns when shutdown is over for the executor.
+    pub(super) async fn drained(&self) {
+        self.drained.cancelled().await;
+    }
+
+    async fn start(self: &Arc<Self>, claimed: Claimed) {
+        // There is one: `run_once` asked for no more than were free, and only it takes any.
+        let Ok(slot) = self.slots.clone().acquire_owned().await else { return };
+        let id = claimed.firing.id;
+        let cancel = CancellationToken::new();
+        self.lock().insert(id, cancel.clone());
+        let executor = self.clone();
+        tokio::spawn(async move {
+            let running = AssertUnwindSafe(run(&executor.app, &claimed, cancel.clone()));
+            let done = running.catch_unwind().await;
+            executor.lock().remove(&id);
+            match done {
+                // Whoever cancelled wrote what became of it.
+                Ok(outcome) if !cancel.is_cancelled() => {
+                    let _ = executor.finished.send(Finished { outcome, slot }).await;
+                }
+                Ok(_) => drop(slot),
+                Err(_) => {
+                    tracing::error!(firing = %id, "firing {id} panicked; its lease will end");
+                    drop(slot);
+                }
+            }
+            executor.freed.notify_one();
+        });
+    }
+
+    /// Waits for what runs, as long as shutdown allows, and gives back what is left.
+    async fn drain(&self) {
+        let limit = Duration::from_secs(DRAIN_SECS_MAX);
+        let shutdown = self.app.shutdown().clone();
+        tokio::select! {
+            _ = tokio::time::timeout(limit, self.idle()) => {}
+            () = shutdown.urged() => {}
+        }
+        for cancel in self.lock().values() {
+            cancel.cancel();
+        }
+        let owner = self.app.process();
+        let released = self
+            .app
+            .store()
+            .change(Origin::Engine, move |change| {
+                async move { claim::release(change, owner).await }.boxed()
+            })
+            .await;
+        match released {
+            Ok(0) => {}
+            Ok(firings) => tracing::warn!(firings, "firings were given back unfinished"),
+            Err(error) => tracing::error!(%error, "leases were not released; they will end"),
+        }
+        self.drained.cancel();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<FiringId, CancellationToken>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

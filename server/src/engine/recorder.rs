@@ -1,0 +1,49 @@
+//! The recorder: takes results of many firings and commits them in groups.
+//!
+//! A result waits only while the previous group commits, so that the groups grow with the load and
+//! an idle server records at once. The channel is bounded by the executor's slots: a slot is free
+//! again only when its result is durable. A group that cannot be committed is tried again; the
+//! leases of its firings go on being renewed meanwhile, and the epoch decides in the end.
+
+use futures_util::FutureExt as _;
+use tokio::sync::mpsc;
+
+use super::run::Finished;
+use crate::app::App;
+use crate::limits::BATCH_ROWS_MAX;
+use crate::store::record::{self, Outcome};
+use crate::store::Origin;
+
+/// Tries to commit one group before its results are given up to the lease.
+const TRIES_MAX: u32 = 10;
+/// Pause between tries.
+const TRY_MS: i64 = 500;
+
+/// Records until every sender is gone.
+pub(super) async fn run(app: App, mut finished: mpsc::Receiver<Finished>) {
+    let mut group = Vec::with_capacity(BATCH_ROWS_MAX);
+    while finished.recv_many(&mut group, BATCH_ROWS_MAX).await != 0 {
+        let outcomes: Vec<Outcome> = group.iter().map(|done| done.outcome.clone()).collect();
+        commit(&app, outcomes).await;
+        // Dropping frees the slots.
+        group.clear();
+    }
+}
+
+async fn commit(app: &App, outcomes: Vec<Outcome>) {
+    for attempt in 1..=TRIES_MAX {
+        let now = app.clock().now();
+        let outcomes = outcomes.clone();
+        let done = app
+            .store()
+            .change(Origin::Engine, move |change| {
+                async move { record::record(change, outcomes, now).await }.boxed()
+            })
+            .await;
+        match done {
+            Ok(_) => return,
+            Err(error) => tracing::error!(%error, attempt, "results could not be recorded"),
+        }
+        app.clock().sleep_until(now.plus_ms(TRY_MS)).await;
+    }
+}

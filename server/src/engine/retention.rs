@@ -1,0 +1,86 @@
+//! Retention: deletes what is old enough, in small batches, and gives the disk space back.
+
+use futures_util::FutureExt as _;
+
+use crate::app::App;
+use crate::error::Result;
+use crate::limits::{FIRING_KEPT_MS, IDEMPOTENCY_MS, RETENTION_MS, RETENTION_ROWS_MAX};
+use crate::store::{Origin, retention};
+
+/// See the module.
+pub struct Retention {
+    app: App,
+}
+
+/// What one pass deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Belfry's own events.
+    pub events: u64,
+    /// Resolved firings, with their attempts.
+    pub firings: u64,
+    /// Idempotency keys.
+    pub keys: u64,
+}
+
+impl Retention {
+    /// Retention over `app`.
+    #[must_use]
+    pub fn new(app: &App) -> Self {
+        Self { app: app.clone() }
+    }
+
+    /// Deletes every minute until shutdown begins.
+    pub async fn run(&self) {
+        let shutdown = self.app.shutdown().clone();
+        while !shutdown.is_begun() {
+            if let Err(error) = self.run_once().await {
+                tracing::error!(%error, "retention failed; it will be tried again");
+            }
+            let next = self.app.clock().now().plus_ms(RETENTION_MS);
+            tokio::select! {
+                () = self.app.clock().sleep_until(next) => {}
+                () = shutdown.begun() => {}
+            }
+        }
+    }
+
+    /// One pass: everything that is old enough now.
+    ///
+    /// # Errors
+    /// The database's own; what was deleted until then stays deleted.
+    pub async fn run_once(&self) -> Result<Report> {
+        let now = self.app.clock().now();
+        let mut report = Report::default();
+        let store = self.app.store();
+        let delete_after_ms = self.app.settings().delete_after_ms;
+        loop {
+            let batch = store
+                .change(Origin::Engine, move |change| {
+                    async move {
+                        let events_until = now.plus_ms(-delete_after_ms);
+                        let firings_until = now.plus_ms(-FIRING_KEPT_MS);
+                        let keys_until = now.plus_ms(-IDEMPOTENCY_MS);
+                        Ok(Report {
+                            events: retention::delete_events(change, events_until).await?,
+                            firings: retention::delete_firings(change, firings_until).await?,
+                            keys: retention::delete_idempotency(change, keys_until).await?,
+                        })
+                    }
+                    .boxed()
+                })
+                .await?;
+            report.events += batch.events;
+            report.firings += batch.firings;
+            report.keys += batch.keys;
+            let most = batch.events.max(batch.firings).max(batch.keys);
+            if most < RETENTION_ROWS_MAX as u64 {
+                break;
+            }
+        }
+        if report != Report::default() {
+            store.vacuum_some().await?;
+        }
+        Ok(report)
+    }
+}

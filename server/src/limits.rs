@@ -1,0 +1,145 @@
+//! Every bound of Belfry, with its reason. A bound that one file alone needs stays in that file.
+//!
+//! Units stand last in the name: `_BYTES`, `_CHARS`, `_MS`, `_SECS`. Each has a test at it and one
+//! past it, where the bound is enforced.
+
+// --- Text and JSON -----------------------------------------------------------------------------
+
+/// Names of triggers, schedules, actions and keys: one line in a list (seeds: name <= 128).
+pub const NAME_CHARS_MAX: usize = 128;
+/// A sentence or two that explains a trigger.
+pub const DESCRIPTION_CHARS_MAX: usize = 1_000;
+/// A payload travels with its firing through SQL and one POST; larger data belongs in a store.
+pub const PAYLOAD_BYTES_MAX: usize = 256 * 1024;
+/// A JSON Schema is compiled at each acceptance; 64 KiB compile in well under a millisecond.
+pub const SCHEMA_BYTES_MAX: usize = 64 * 1024;
+/// RFC 2821's longest e-mail address.
+pub const EMAIL_CHARS_MAX: usize = 254;
+/// Environment and component of an application event (seeds: 100).
+pub const LABEL_CHARS_MAX: usize = 100;
+/// Message of an application event (seeds: 1,000).
+pub const MESSAGE_CHARS_MAX: usize = 1_000;
+/// An idempotency key: room for two UUIDs and a prefix.
+pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
+/// The text that an attempt or a firing keeps of bodies and outputs; longer is cut and flagged.
+pub const KEPT_BYTES_MAX: usize = 16 * 1024;
+
+// --- Collections -------------------------------------------------------------------------------
+
+/// Schedules of one trigger: an edit re-plans them all in one transaction.
+pub const SCHEDULES_PER_TRIGGER_MAX: usize = 50;
+/// Rows of one bulk mutation: one transaction of a few hundred milliseconds on SQLite.
+pub const BULK_ROWS_MAX: usize = 5_000;
+/// Page size when the client does not say.
+pub const PAGE_ROWS_DEFAULT: usize = 50;
+/// Largest page of a connection.
+pub const PAGE_ROWS_MAX: usize = 100;
+/// Longest preview of a schedule.
+pub const PREVIEW_ROWS_MAX: usize = 1_000;
+/// Ids of one `nodes` query.
+pub const NODES_MAX: usize = 100;
+/// Events of one payload of the live log.
+pub const TAIL_BATCH_MAX: usize = 1_000;
+
+// --- Time --------------------------------------------------------------------------------------
+
+/// Longest delay of a timer or a firing: ten years. Longer is more likely a wrong unit.
+pub const DELAY_MS_MAX: i64 = 10 * 365 * 86_400_000;
+/// How far ahead the planner writes firings (design: horizon 5 min).
+pub const PLAN_HORIZON_MS: i64 = 5 * 60_000;
+/// Planned rows ahead of one schedule, so that a 1 s schedule does not fill the table.
+pub const PLANNED_AHEAD_MAX: usize = 64;
+/// Instants that one planning step may fold into a skipped range; the next step goes on.
+pub const FOLD_INSTANTS_MAX: usize = 100_000;
+/// Missed instants older than this are not caught up.
+pub const CATCH_UP_WINDOW_MS: i64 = 24 * 3_600_000;
+/// An instant that starts within this of its time is late, not missed.
+pub const CATCH_UP_GRACE_MS: i64 = 60_000;
+/// A paused schedule's range row is extended at most this often.
+pub const PAUSED_FOLD_MS: i64 = 60_000;
+/// How long an executor owns a firing without renewing.
+pub const LEASE_MS: i64 = 15_000;
+/// Lease renewal: three chances before a lease ends.
+pub const LEASE_RENEW_MS: i64 = 5_000;
+/// The sweeper's pace; with the lease it bounds recovery to 30 s.
+pub const SWEEP_MS: i64 = 5_000;
+/// An accepted firing that is overdue by this and not in the queue is pushed again.
+pub const OVERDUE_MS: i64 = 2_000;
+/// How far ahead the due queue knows SQL (design: near-due window 5 min).
+pub const QUEUE_WINDOW_MS: i64 = 5 * 60_000;
+/// Pace of the retention duty (seeds: purge at least every 5 min).
+pub const RETENTION_MS: i64 = 60_000;
+/// How long an idempotency key is remembered.
+pub const IDEMPOTENCY_MS: i64 = 24 * 3_600_000;
+/// Terminal firings are kept this long; unresolved FAILED ones until resolved.
+pub const FIRING_KEPT_MS: i64 = 30 * 86_400_000;
+/// How long a checked API key is trusted without reading its row again: revocation in 1 s.
+pub const KEY_CACHE_MS: i64 = 1_000;
+/// Tails look at the store at least this often, whatever the bus does.
+pub const TAIL_POLL_MS: i64 = 1_000;
+/// Tolerance of a tail's heartbeat setting.
+pub const HEARTBEAT_MS_MIN: i64 = 1_000;
+/// See [`HEARTBEAT_MS_MIN`].
+pub const HEARTBEAT_MS_MAX: i64 = 3_600_000;
+/// How long shutdown waits for firings in flight before it releases their leases.
+pub const DRAIN_SECS_MAX: u64 = 20;
+
+// --- Engine ------------------------------------------------------------------------------------
+
+/// Entries of the in-memory due queue (about 100 bytes each); past it the sweeper pages from SQL.
+pub const QUEUE_ENTRIES_MAX: usize = 200_000;
+/// Rows of one claim or record statement: a few hundred keep the writer responsive.
+pub const BATCH_ROWS_MAX: usize = 256;
+/// Rows that one sweep pushes at a time.
+pub const SWEEP_ROWS_MAX: usize = 10_000;
+/// Schedules that one planning step advances.
+pub const PLAN_SCHEDULES_MAX: usize = 256;
+/// Rows that one retention statement deletes, so that the writer is never held for long.
+pub const RETENTION_ROWS_MAX: usize = 500;
+/// Commands that wait for the SQLite writer, for API and engine each.
+pub const WRITE_QUEUE_MAX: usize = 1_024;
+/// Commands of one SQLite commit.
+pub const WRITE_COMMANDS_MAX: usize = 256;
+/// After this the SQLite writer commits what it has (milliseconds).
+pub const WRITE_COMMIT_MS_MAX: u64 = 2;
+/// Notices that the in-memory bus keeps for a slow listener; older ones are dropped, and it polls.
+pub const BUS_NOTICES_MAX: usize = 1_024;
+
+// --- GraphQL and HTTP (transport.md) -----------------------------------------------------------
+
+/// Characters of a query.
+pub const QUERY_CHARS_MAX: usize = 15_000;
+/// Lexical tokens of a query.
+pub const QUERY_TOKENS_MAX: usize = 2_000;
+/// Bracket nesting of a query: the parser recurses on the stack.
+pub const QUERY_NESTING_MAX: usize = 64;
+/// Depth of selections; the standard introspection query needs 15.
+pub const QUERY_DEPTH_MAX: usize = 15;
+/// Complexity, where a connection counts its children times its page size.
+pub const QUERY_COMPLEXITY_MAX: usize = 50_000;
+/// Selections after fragments are expanded.
+pub const QUERY_SELECTIONS_MAX: usize = 2_000;
+/// Fields at the root of one operation.
+pub const QUERY_ROOT_FIELDS_MAX: usize = 20;
+/// Aliases of one document.
+pub const QUERY_ALIASES_MAX: usize = 100;
+/// Directives of one document.
+pub const QUERY_DIRECTIVES_MAX: usize = 50;
+/// Body of one HTTP request.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Execution of one query or mutation.
+pub const EXECUTION_SECS_MAX: u64 = 10;
+/// One incoming WebSocket message.
+pub const WS_MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// Live operations of one socket.
+pub const WS_OPERATIONS_MAX: usize = 100;
+/// Sockets of one process.
+pub const WS_SOCKETS_MAX: usize = 1_000;
+/// Payloads that wait for one operation's reader; the tail reads the store only when there is room.
+pub const WS_QUEUE_MAX: usize = 256;
+/// Time for `connection_init`.
+pub const WS_INIT_SECS_MAX: u64 = 10;
+/// Pace of the server's own pings; two misses close the socket.
+pub const WS_PING_SECS: u64 = 20;
+/// Time for one write to a socket.
+pub const WS_WRITE_SECS_MAX: u64 = 10;

@@ -1,0 +1,112 @@
+//! Floor 5: what clients may do, one file per noun. Each function checks its input whole (every
+//! problem is listed), then changes state in one transaction, and says nothing about wires.
+
+use entity::{KeyId, ProjectId};
+
+use crate::error::{Error, Result};
+
+pub mod action;
+pub mod api_key;
+pub mod event;
+pub mod firing;
+pub mod once;
+pub mod project;
+pub mod schedule;
+pub mod seed;
+pub mod tail;
+pub mod timer;
+pub mod trigger;
+
+/// Who asks: a valid API key of one project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Everything that it does happens in this project.
+    pub project: ProjectId,
+    /// The key.
+    pub key: KeyId,
+    /// What it may do.
+    pub scopes: Scopes,
+}
+
+/// What a key may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Read everything of the project.
+    Read,
+    /// Fire triggers and start timers.
+    Fire,
+    /// Write application events.
+    EventsWrite,
+    /// Change definitions, and act on firings.
+    Write,
+    /// Keys and signing secrets; implies every other scope.
+    Admin,
+}
+
+/// A set of [`Scope`]s.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scopes(Vec<Scope>);
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 5] =
+        [Self::Read, Self::Fire, Self::EventsWrite, Self::Write, Self::Admin];
+
+    /// The word on the wire and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "READ",
+            Self::Fire => "FIRE",
+            Self::EventsWrite => "EVENTS_WRITE",
+            Self::Write => "WRITE",
+            Self::Admin => "ADMIN",
+        }
+    }
+
+    /// Reads the word.
+    ///
+    /// # Errors
+    /// The words that there are.
+    pub fn parse(word: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|scope| scope.as_str() == word);
+        found.ok_or_else(|| format!("expected one of {}", Scopes(Self::ALL.to_vec())))
+    }
+}
+
+impl Scopes {
+    /// The set of `scopes`.
+    #[must_use]
+    pub fn new(scopes: Vec<Scope>) -> Self {
+        Self(scopes)
+    }
+
+    /// Reads what `Display` wrote; words that this version does not know grant nothing.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        Self(text.split(' ').filter_map(|word| Scope::parse(word).ok()).collect())
+    }
+
+    /// The scopes of the set.
+    #[must_use]
+    pub fn list(&self) -> &[Scope] {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Scopes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let words: Vec<&str> = self.0.iter().map(|scope| scope.as_str()).collect();
+        f.write_str(&words.join(" "))
+    }
+}
+
+impl Caller {
+    /// # Errors
+    /// [`Error::Forbidden`] when the key has neither `scope` nor ADMIN.
+    pub fn require(&self, scope: Scope) -> Result<()> {
+        let held = self.scopes.list();
+        let is_enough = held.contains(&scope) || held.contains(&Scope::Admin);
+        if is_enough { Ok(()) } else { Err(Error::Forbidden(scope.as_str())) }
+    }
+}

@@ -1,0 +1,65 @@
+//! Projects. For now there is one, made at first start.
+
+use entity::{ProjectId, project};
+use futures_util::FutureExt as _;
+
+use super::{Scope, Scopes, api_key};
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::store::{Origin, project as store};
+
+/// The name of the project that first start makes.
+pub const DEFAULT_NAME: &str = "default";
+
+/// The project that the command line works on.
+///
+/// # Errors
+/// The database's own; a fault when first start did not happen yet.
+pub async fn only(app: &App) -> Result<project::Model> {
+    let missing = || Error::Internal("there is no project: run belfry migrate".to_owned());
+    store::first(app.store()).await?.ok_or_else(missing)
+}
+
+/// First start: makes the project and its admin key. Later starts find them and make nothing.
+///
+/// # Errors
+/// The database's own.
+pub async fn bootstrap(app: &App, admin_key: Option<String>) -> Result<Option<api_key::Made>> {
+    let row = project::Model {
+        id: app.ids().make(),
+        name: DEFAULT_NAME.to_owned(),
+        signing_generation: 1,
+        created_at: app.clock().now(),
+    };
+    let id = row.id;
+    let is_first = app
+        .store()
+        .change(Origin::Api, |change| {
+            async move {
+                let is_first = store::is_empty(change).await?;
+                if is_first {
+                    store::insert(change, row).await?;
+                }
+                Ok(is_first)
+            }
+            .boxed()
+        })
+        .await?;
+    let project = if is_first { id } else { only(app).await?.id };
+    let has_keys = !api_key::list(app, project).await?.is_empty();
+    if has_keys {
+        return Ok(None);
+    }
+    let scopes = Scopes::new(vec![Scope::Admin]);
+    Ok(Some(api_key::create(app, project, "admin", scopes, admin_key).await?))
+}
+
+/// The `whsec_` that signs the webhooks of a project.
+///
+/// # Errors
+/// The database's own.
+pub async fn signing_secret(app: &App, id: ProjectId) -> Result<String> {
+    let row = store::find(app.store(), id).await?;
+    let row = row.ok_or_else(|| Error::not_found("id", "project", id))?;
+    Ok(app.signing_key(row.id, row.signing_generation).secret())
+}

@@ -1,0 +1,612 @@
+//! Schedules: made with or beside a trigger, changed (which re-plans them), paused, previewed.
+//!
+//! A change of the time plan ends, in its own transaction, what was planned and not yet claimed,
+//! and plans anew; a change of the name or of nothing re-plans nothing.
+
+use entity::schedule::{self as row, State};
+use entity::{Instant, ProjectId, ScheduleId, TriggerId, trigger};
+use futures_util::FutureExt as _;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::action::expect_version;
+use super::once::Once;
+use super::{Caller, Scope};
+use crate::app::App;
+use crate::clock::stamped_at;
+use crate::domain::event::{Stamp, definition};
+use crate::domain::page::{Page, Slice};
+use crate::domain::plan::{Plan, Spec};
+use crate::domain::planning::Reason;
+use crate::domain::schema::Schema;
+use crate::domain::text::Check;
+use crate::domain::outbox::Notice;
+use crate::error::{Error, Problem, Result, refuse_if_any};
+use crate::limits::{
+    DELAY_MS_MAX, NAME_CHARS_MAX, PAYLOAD_BYTES_MAX, PREVIEW_ROWS_MAX, SCHEDULES_PER_TRIGGER_MAX,
+};
+use crate::store::{Change, Origin, event, plan, schedule as store, trigger as triggers};
+
+/// A time plan as a client says it.
+#[derive(Clone, Debug, Serialize)]
+pub enum SpecInput {
+    /// Once, at an instant in the future.
+    At(Instant),
+    /// Once, so many milliseconds from now.
+    In(i64),
+    /// At `anchor + k × interval`; the anchor is now when not said.
+    Every {
+        /// In milliseconds; whole seconds.
+        interval_ms: i64,
+        /// Where the counting starts.
+        anchor: Option<Instant>,
+    },
+    /// By a cron expression.
+    Cron {
+        /// Five fields, or six with leading seconds, or `@daily` and the like.
+        expression: String,
+        /// IANA name; UTC when not said.
+        zone: Option<String>,
+    },
+}
+
+/// A schedule to make.
+#[derive(Clone, Debug, Serialize)]
+pub struct Draft {
+    /// What a person calls it.
+    pub name: Option<String>,
+    /// When it fires.
+    pub spec: SpecInput,
+    /// What it fires with; null when not said.
+    pub payload: Option<Value>,
+}
+
+/// A change of a schedule; what is `None` stays.
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// Which.
+    pub id: ScheduleId,
+    /// The version that the client saw.
+    pub expected_version: Option<i32>,
+    /// A new name, or none any more.
+    pub name: Option<Option<String>>,
+    /// A new time plan.
+    pub spec: Option<SpecInput>,
+    /// A new payload: firings that are planned already get it too.
+    pub payload: Option<Value>,
+}
+
+/// A draft whose every part was checked.
+#[derive(Clone, Debug)]
+pub(super) struct Checked {
+    name: Option<String>,
+    spec: Spec,
+    payload: String,
+}
+
+/// The next instants of a plan.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// In words.
+    pub summary: String,
+    /// IANA name of the zone.
+    pub zone: String,
+    /// The instants.
+    pub instants: Vec<PreviewInstant>,
+}
+
+/// One instant of a preview.
+#[derive(Clone, Debug)]
+pub struct PreviewInstant {
+    /// When.
+    pub at: Instant,
+    /// The same in the schedule's zone, RFC 3339.
+    pub local: String,
+    /// Where a clock change moved it.
+    pub note: Option<String>,
+}
+
+/// Adds a schedule to a trigger.
+///
+/// # Errors
+/// Every problem of the input, the payload's violations of the trigger's schema among them.
+pub async fn create(
+    app: &App,
+    caller: &Caller,
+    trigger: TriggerId,
+    draft: Draft,
+    idempotency_key: Option<String>,
+) -> Result<row::Model> {
+    caller.require(Scope::Write)?;
+    let once = Once::new(idempotency_key, "scheduleCreate", &(trigger, &draft))?;
+    let now = app.clock().now();
+    let mut check = Check::new();
+    let checked = check_draft(&mut check, "", &draft, now);
+    refuse_if_any(check.problems)?;
+    let (app, caller) = (app.clone(), caller.clone());
+    let store = app.store().clone();
+    store
+        .change(Origin::Api, move |change| {
+            async move {
+                if let Some(ids) = once.repeated(change, caller.project, now).await? {
+                    return get(change, caller.project, ids[0]).await;
+                }
+                let trigger = get_trigger(change, caller.project, trigger).await?;
+                let others = store::get_of_trigger(change, caller.project, trigger.id).await?;
+                check_count(others.len() + 1)?;
+                let Some(checked) = checked else { return Err(nothing_checked()) };
+                check_payload(change, &trigger, &checked).await?;
+                let made = insert(&app, change, &trigger, vec![checked], now).await?;
+                once.remember(change, caller.project, &[made[0].id], now).await?;
+                let event = changed(&app, &caller, "schedule.created", &made[0], &trigger);
+                event::insert(change, vec![event]).await?;
+                get(change, caller.project, made[0].id).await
+            }
+            .boxed()
+        })
+        .await
+}
+
+/// Changes a schedule.
+///
+/// # Errors
+/// Every problem of the input; not found; a conflict with somebody else's change.
+pub async fn update(app: &App, caller: &Caller, input: Update) -> Result<row::Model> {
+    caller.require(Scope::Write)?;
+    let now = app.clock().now();
+    let mut check = Check::new();
+    check_name(&mut check, "", input.name.as_ref().and_then(|name| name.as_deref()));
+    let spec = input.spec.as_ref().and_then(|spec| check_spec(&mut check, "", spec, now));
+    let payload = input.payload.map(|value| check.json("payload", &value, PAYLOAD_BYTES_MAX));
+    refuse_if_any(check.problems)?;
+    let (app, caller) = (app.clone(), caller.clone());
+    let store = app.store().clone();
+    store
+        .change(Origin::Api, move |change| {
+            async move {
+                let mut row = get(change, caller.project, input.id).await?;
+                expect_version(input.expected_version, row.version)?;
+                let trigger = get_trigger(change, caller.project, row.trigger_id).await?;
+                row.name = input.name.unwrap_or(row.name);
+                let is_same_payload = payload.as_ref().is_none_or(|text| *text == row.payload);
+                if let Some(text) = payload {
+                    violations(change, &trigger, &text, "payload").await?;
+                    row.payload = text;
+                }
+                let spec = spec.map(|spec| (spec.kind(), to_text(&spec)));
+                let is_same_spec = spec.as_ref().is_none_or(|(_, text)| *text == row.spec);
+                if let Some((kind, text)) = spec {
+                    row.kind = kind;
+                    row.spec = text;
+                }
+                if !(is_same_spec && is_same_payload) {
+                    replan(&app, change, &mut row, &trigger, Reason::Superseded, now).await?;
+                }
+                touch(change, &mut row, now).await?;
+                advance(&app, change, &row, now).await?;
+                let event = changed(&app, &caller, "schedule.updated", &row, &trigger);
+                event::insert(change, vec![event]).await?;
+                get(change, caller.project, input.id).await
+            }
+            .boxed()
+        })
+        .await
+}
+
+/// Deletes a schedule: nothing that it planned and nobody claimed will fire.
+///
+/// # Errors
+/// Not found; a conflict with somebody else's change.
+pub async fn delete(
+    app: &App,
+    caller: &Caller,
+    id: ScheduleId,
+    expected_version: Option<i32>,
+) -> Result<ScheduleId> {
+    caller.require(Scope::Write)?;
+    let (app, caller) = (app.clone(), caller.clone());
+    let store = app.store().clone();
+    store
+        .change(Origin::Api, move |change| {
+            async move {
+                let mut row = get(change, caller.project, id).await?;
+                expect_version(expected_version, row.version)?;
+                let trigger = get_trigger(change, caller.project, row.trigger_id).await?;
+                remove(&app, change, &mut row, &trigger, app.clock().now()).await?;
+                let event = changed(&app, &caller, "schedule.deleted", &row, &trigger);
+                event::insert(change, vec![event]).await?;
+                Ok(id)
+            }
+            .boxed()
+        })
+        .await
+}
+
+/// Stops a schedule until it is resumed; its instants fold into SKIPPED ranges meanwhile.
+///
+/// # Errors
+/// Not found; a conflict when it is paused or over already.
+pub async fn pause(
+    app: &App,
+    caller: &Caller,
+    id: ScheduleId,
+    reason: Option<String>,
+) -> Result<row::Model> {
+    caller.require(Scope::Write)?;
+    check_reason(reason.as_deref())?;
+    let now = app.clock().now();
+    let (app, caller) = (app.clone(), caller.clone());
+    let store = app.store().clone();
+    store
+        .change(Origin::Api, move |change| {
+            async move {
+                let mut row = get(change, caller.project, id).await?;
+                let trigger = get_trigger(change, caller.project, row.trigger_id).await?;
+                if matches!(row.state, State::Paused | State::Processed) {
+                    let message = "expected a schedule that is PENDING or SCHEDULED";
+                    return Err(Error::conflict("id", message));
+                }
+                if trigger.state == trigger::State::Active {
+                    replan(&app, change, &mut row, &trigger, Reason::Paused, now).await?;
+                }
+                row.state = State::Paused;
+                row.pause_reason = reason;
+                row.paused_by = Some(caller.key.to_string());
+                touch(change, &mut row, now).await?;
+                let event = changed(&app, &caller, "schedule.paused", &row, &trigger);
+                event::insert(change, vec![event]).await?;
+                get(change, caller.project, id).await
+            }
+            .boxed()
+        })
+        .await
+}
+
+/// Lets a paused schedule go on with its next instant.
+///
+/// # Errors
+/// Not found; a conflict when it is not paused.
+pub async fn resume(app: &App, caller: &Caller, id: ScheduleId) -> Result<row::Model> {
+    caller.require(Scope::Write)?;
+    let now = app.clock().now();
+    let (app, caller) = (app.clone(), caller.clone());
+    let store = app.store().clone();
+    store
+        .change(Origin::Api, move |change| {
+            async move {
+                let row = get(change, caller.project, id).await?;
+                if row.state != State::Paused {
+                    return Err(Error::conflict("id", "expected a schedule that is PAUSED"));
+                }
+                let trigger = get_trigger(change, caller.project, row.trigger_id).await?;
+                // What passed while it was paused is folded before it goes on.
+                advance(&app, change, &row, now).await?;
+                let mut row = get(change, caller.project, id).await?;
+                row.state = State::Pending;
+                row.pause_reason = None;
+                row.paused_by = None;
+                row.plan_at = Some(now);
+                touch(change, &mut row, now).await?;
+                advance(&app, change, &row, now).await?;
+                let event = changed(&app, &caller, "schedule.resumed", &row, &trigger);
+                event::insert(change, vec![event]).await?;
+                get(change, caller.project, id).await
+            }
+            .boxed()
+        })
+        .await
+}
+
+/// One schedule.
+///
+/// # Errors
+/// The database's own.
+pub async fn find(app: &App, caller: &Caller, id: ScheduleId) -> Result<Option<row::Model>> {
+    store::find(app.store(), caller.project, id).await
+}
+
+/// A page of schedules, newest first.
+///
+/// # Errors
+/// The database's own.
+pub async fn list(
+    app: &App,
+    caller: &Caller,
+    filter: &store::Filter,
+    page: &Page,
+) -> Result<Slice<row::Model>> {
+    store::list(app.store(), caller.project, filter, page).await
+}
+
+/// How many schedules match.
+///
+/// # Errors
+/// The database's own.
+pub async fn count(app: &App, caller: &Caller, filter: &store::Filter) -> Result<u64> {
+    store::count(app.store(), caller.project, filter).await
+}
+
+/// The next `rows` instants of a plan that need not be stored, after `from`.
+///
+/// # Errors
+/// Every problem of the plan, and of the number.
+pub fn preview(
+    app: &App,
+    spec: &SpecInput,
+    from: Option<Instant>,
+    rows: i32,
+) -> Result<Preview> {
+    let now = app.clock().now();
+    let mut check = Check::new();
+    let rows = usize::try_from(rows).ok().filter(|rows| *rows <= PREVIEW_ROWS_MAX);
+    if rows.is_none() {
+        check.problem("first", format!("expected a number from 0 to {PREVIEW_ROWS_MAX}"));
+    }
+    let spec = check_spec(&mut check, "spec", spec, now);
+    refuse_if_any(check.problems)?;
+    let plan = spec.ok_or_else(nothing_checked)?.compile().map_err(refused)?;
+    Ok(Preview {
+        summary: plan.summary(),
+        zone: plan.zone_name().to_owned(),
+        instants: upcoming(&plan, from.unwrap_or(now), rows.unwrap_or(0)),
+    })
+}
+
+/// The plan of a stored schedule.
+///
+/// # Errors
+/// A fault when what is stored cannot be read.
+pub fn plan_of(row: &row::Model) -> Result<Plan> {
+    let fault = |why: String| Error::Internal(format!("the stored spec of {}: {why}", row.id));
+    let spec: Spec = serde_json::from_str(&row.spec).map_err(|error| fault(error.to_string()))?;
+    spec.compile().map_err(|problem| fault(problem.message))
+}
+
+/// The next instants of a plan after `from`.
+#[must_use]
+pub fn upcoming(plan: &Plan, from: Instant, rows: usize) -> Vec<PreviewInstant> {
+    std::iter::successors(plan.next_after(from), |last| plan.next_after(*last))
+        .take(rows)
+        .map(|at| PreviewInstant { at, local: plan.local(at), note: plan.note_at(at) })
+        .collect()
+}
+
+/// Checks a draft; `field` is the path of the draft in the input.
+pub(super) fn check_draft(
+    check: &mut Check,
+    field: &str,
+    draft: &Draft,
+    now: Instant,
+) -> Option<Checked> {
+    let mut own = Check::new();
+    check_name(&mut own, "", draft.name.as_deref());
+    let null = Value::Null;
+    let payload = own.json("payload", draft.payload.as_ref().unwrap_or(&null), PAYLOAD_BYTES_MAX);
+    let spec = check_spec(&mut own, "spec", &draft.spec, now);
+    check.under(field, own.problems);
+    Some(Checked { name: draft.name.clone(), spec: spec?, payload })
+}
+
+pub(super) fn check_count(count: usize) -> Result<()> {
+    if count <= SCHEDULES_PER_TRIGGER_MAX {
+        return Ok(());
+    }
+    let message = format!("expected at most {SCHEDULES_PER_TRIGGER_MAX} schedules of one trigger");
+    Err(Error::invalid("schedules", message))
+}
+
+/// The violations of `schema` by the payload of a checked draft.
+pub(super) fn payload_problems(schema: &Schema, checked: &Checked) -> Vec<Problem> {
+    let payload = serde_json::from_str(&checked.payload).unwrap_or(Value::Null);
+    let problems = schema.violations(&payload).into_iter();
+    problems.map(|problem| problem.under("payload")).collect()
+}
+
+/// Adds checked drafts to a trigger and plans them at once, so that an acknowledged schedule is
+/// armed.
+pub(super) async fn insert(
+    app: &App,
+    change: &Change,
+    trigger: &trigger::Model,
+    drafts: Vec<Checked>,
+    now: Instant,
+) -> Result<Vec<row::Model>> {
+    let mut made = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        let row = row::Model {
+            id: app.ids().make(),
+            project_id: trigger.project_id,
+            trigger_id: trigger.id,
+            name: draft.name,
+            kind: draft.spec.kind(),
+            spec: to_text(&draft.spec),
+            state: State::Pending,
+            pause_reason: None,
+            paused_by: None,
+            version: 1,
+            plan_version: 1,
+            planned_until: now,
+            next_at: draft.spec.compile().map_err(refused)?.next_after(now),
+            plan_at: Some(now),
+            open_range_id: None,
+            created_at: now,
+            updated_at: now,
+            deleted_at: None,
+            payload: draft.payload,
+        };
+        store::insert(change, row.clone()).await?;
+        made.push(row);
+    }
+    plan::advance(change, app.ids(), now, made.clone()).await?;
+    change.notify(Notice::Replan);
+    Ok(made)
+}
+
+/// Deletes one schedule's row and what it planned.
+pub(super) async fn remove(
+    app: &App,
+    change: &Change,
+    row: &mut row::Model,
+    trigger: &trigger::Model,
+    now: Instant,
+) -> Result<()> {
+    plan::remove(change, row.id).await?;
+    plan::close_range(change, app.ids(), row, trigger).await?;
+    row.deleted_at = Some(now);
+    row.plan_at = None;
+    row.plan_version += 1;
+    touch(change, row, now).await
+}
+
+/// Ends what is planned and plans anew from now.
+pub(super) async fn replan(
+    app: &App,
+    change: &Change,
+    row: &mut row::Model,
+    trigger: &trigger::Model,
+    reason: Reason,
+    now: Instant,
+) -> Result<()> {
+    plan::cut(change, app.ids(), row, trigger, reason, now).await?;
+    if row.state == State::Processed {
+        row.state = State::Pending;
+    }
+    Ok(())
+}
+
+/// Plans one schedule now, when it has anything to plan.
+pub(super) async fn advance(
+    app: &App,
+    change: &Change,
+    row: &row::Model,
+    now: Instant,
+) -> Result<()> {
+    if row.plan_at.is_some() {
+        plan::advance(change, app.ids(), now, vec![row.clone()]).await?;
+    }
+    change.notify(Notice::Replan);
+    Ok(())
+}
+
+pub(super) async fn touch(change: &Change, row: &mut row::Model, now: Instant) -> Result<()> {
+    row.version += 1;
+    row.updated_at = now;
+    store::set(change, row).await
+}
+
+pub(super) fn check_reason(reason: Option<&str>) -> Result<()> {
+    let mut check = Check::new();
+    if let Some(reason) = reason {
+        check.text("reason", reason, crate::limits::DESCRIPTION_CHARS_MAX);
+    }
+    refuse_if_any(check.problems)
+}
+
+fn check_name(check: &mut Check, field: &str, name: Option<&str>) {
+    let Some(name) = name else { return };
+    let mut own = Check::new();
+    own.name("name", name, NAME_CHARS_MAX);
+    check.under(field, own.problems);
+}
+
+/// Turns what a client said into a plan that can be stored; its problems are noted under `field`.
+fn check_spec(check: &mut Check, field: &str, input: &SpecInput, now: Instant) -> Option<Spec> {
+    let (spec, place) = match input {
+        SpecInput::At(at) => {
+            if *at <= now {
+                let message = format!("expected an instant in the future, after {now}");
+                check.under(field, vec![Problem::new("at", message)]);
+            }
+            (Spec::At { at: *at }, "at")
+        }
+        SpecInput::In(delay_ms) => {
+            if !(1..=DELAY_MS_MAX).contains(delay_ms) {
+                check.under(field, vec![Problem::new("in", DELAY_EXPECTED)]);
+                return None;
+            }
+            (Spec::In { delay_ms: *delay_ms, at: now.plus_ms(*delay_ms) }, "in")
+        }
+        SpecInput::Every { interval_ms, anchor } => {
+            let anchor = anchor.unwrap_or(now);
+            (Spec::Every { interval_ms: *interval_ms, anchor }, "every")
+        }
+        SpecInput::Cron { expression, zone } => {
+            let zone = zone.clone().unwrap_or_else(|| "UTC".to_owned());
+            (Spec::Cron { expression: expression.clone(), zone }, "cron")
+        }
+    };
+    if let Err(mut problem) = spec.compile() {
+        if problem.field == "zone" {
+            problem.field = "timeZone".to_owned();
+        }
+        check.under(field, vec![problem.under(place)]);
+    }
+    Some(spec)
+}
+
+const DELAY_EXPECTED: &str = "expected a duration from 1 ms to 10 years";
+
+async fn check_payload(
+    change: &Change,
+    trigger: &trigger::Model,
+    checked: &Checked,
+) -> Result<()> {
+    violations(change, trigger, &checked.payload, "payload").await
+}
+
+/// Refuses a payload that violates the schema of the trigger's definition.
+async fn violations(
+    change: &Change,
+    trigger: &trigger::Model,
+    payload: &str,
+    field: &str,
+) -> Result<()> {
+    let version = triggers::get_version(change, trigger.id, trigger.definition).await?;
+    let Some(schema) = super::trigger::compile_stored(&version)? else { return Ok(()) };
+    let payload = serde_json::from_str(payload).unwrap_or(Value::Null);
+    let problems = schema.violations(&payload).into_iter();
+    refuse_if_any(problems.map(|problem| problem.under(field)).collect())
+}
+
+async fn get(change: &Change, project: ProjectId, id: ScheduleId) -> Result<row::Model> {
+    let row = store::get(change, project, id).await?;
+    row.ok_or_else(|| Error::not_found("id", "schedule", id))
+}
+
+async fn get_trigger(
+    change: &Change,
+    project: ProjectId,
+    id: TriggerId,
+) -> Result<trigger::Model> {
+    let row = triggers::get(change, project, id).await?;
+    row.ok_or_else(|| Error::not_found("triggerId", "trigger", id))
+}
+
+fn to_text(spec: &Spec) -> String {
+    serde_json::json!(spec).to_string()
+}
+
+fn refused(problem: Problem) -> Error {
+    Error::Refused(vec![problem])
+}
+
+fn nothing_checked() -> Error {
+    Error::Internal("a draft without problems and without a plan".to_owned())
+}
+
+fn changed(
+    app: &App,
+    caller: &Caller,
+    kind: &str,
+    row: &row::Model,
+    trigger: &trigger::Model,
+) -> entity::event::Model {
+    let id: entity::EventId = app.ids().make();
+    let stamp = Stamp { id, at: stamped_at(id.0), project: caller.project };
+    let name = row.name.as_deref().unwrap_or("unnamed");
+    let mut event = definition(stamp, kind, &caller.key.to_string(), format!("schedule {name}"));
+    event.trigger_id = Some(trigger.id);
+    event.trigger_name = Some(trigger.name.clone());
+    event.schedule_kind = Some(row.kind);
+    event
+}

@@ -1,0 +1,192 @@
+//! Stages: what an action can do, one file per kind, under one trait.
+//!
+//! The engine looks a kind up in [`Stages`] and calls [`Stage::run`]; the services call
+//! [`Stage::check`] on save. A stage reaches the world but never the store: what it wants recorded
+//! it returns as an [`Effect`], and the recorder commits that with the result. To add a kind, write
+//! `stage/<kind>.rs` and add its line to the list in [`Stages::new`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use entity::Instant;
+use ipnet::IpNet;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::signature::SigningKey;
+use crate::error::Problem;
+
+/// How much of a request, and of a response, an attempt keeps: enough to see what went wrong,
+/// little enough that rows stay narrow.
+pub const KEPT_BYTES_MAX: usize = 16 * 1_024;
+
+/// One kind of stage.
+#[async_trait]
+pub trait Stage: Send + Sync {
+    /// The word by which actions name it, such as `http`.
+    fn kind(&self) -> &'static str;
+
+    /// Everything that is wrong with a config, with fields relative to it; called on save.
+    fn check(&self, config: &Value) -> Vec<Problem>;
+
+    /// Does it once. Ends within the call's timeout, and at once when the call is cancelled.
+    async fn run(&self, call: Call) -> Outcome;
+}
+
+/// One attempt of one stage.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The firing, `frg_…`.
+    pub firing_id: String,
+    /// What tells repetitions apart for a receiver: `<root firing>_<stage name>`, the same on every
+    /// attempt.
+    pub webhook_id: String,
+    /// Counted from 1.
+    pub attempt: u32,
+    /// The name of the trigger, when there is one.
+    pub trigger: Option<String>,
+    /// What was checked on save.
+    pub config: Value,
+    /// JSON text; a body is these bytes exactly.
+    pub input: Arc<str>,
+    /// How long the attempt may take.
+    pub timeout_ms: u64,
+    /// When it starts.
+    pub now: Instant,
+    /// Cancelled when the firing is.
+    pub cancel: CancellationToken,
+    /// The project's key; nothing is signed without one.
+    pub signing: Option<SigningKey>,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The output as JSON text, or why there is none.
+    pub result: Result<String, Failure>,
+    /// What was sent, as JSON text of at most [`KEPT_BYTES_MAX`], without credentials.
+    pub request: Option<String>,
+    /// What came back, as JSON text of at most [`KEPT_BYTES_MAX`].
+    pub response: Option<String>,
+    /// What is to be recorded with the result.
+    pub effects: Vec<Effect>,
+}
+
+/// Why an attempt failed, and what follows from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Why, for machines.
+    pub code: FailureCode,
+    /// Why, for people; never with credentials.
+    pub message: String,
+    /// Whether another attempt makes sense.
+    pub retry: Retry,
+    /// The output in spite of the failure, as JSON text: what failure routes read.
+    pub output: Option<String>,
+}
+
+/// Whether another attempt makes sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// It would fail again.
+    Never,
+    /// It may succeed, no sooner than `after_ms` from now when the receiver said so.
+    Later {
+        /// What the receiver asked for, in milliseconds.
+        after_ms: Option<i64>,
+    },
+}
+
+/// The machine-readable kind of a failure; its texts never change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureCode {
+    /// The SSRF guard forbids the address.
+    AddressRefused,
+    /// The firing was cancelled.
+    Cancelled,
+    /// The stored config cannot be run.
+    Config,
+    /// No connection, or it broke before the response was read.
+    Connect,
+    /// The receiver answered with a status that is not expected.
+    HttpStatus,
+    /// The attempt took longer than its timeout.
+    Timeout,
+}
+
+impl FailureCode {
+    /// The text in attempts, events and on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AddressRefused => "ADDRESS_REFUSED",
+            Self::Cancelled => "CANCELLED",
+            Self::Config => "CONFIG",
+            Self::Connect => "CONNECT",
+            Self::HttpStatus => "HTTP_STATUS",
+            Self::Timeout => "TIMEOUT",
+        }
+    }
+}
+
+/// What a stage wants recorded with its result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// An entry of the event log, of the type `app.event`.
+    Event(AppEvent),
+}
+
+/// An entry of the event log, as a stage words it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppEvent {
+    /// One of [`log::SEVERITIES`].
+    pub severity: String,
+    /// Which part of the application speaks.
+    pub component: String,
+    /// What happened.
+    pub message: String,
+    /// More about it, as JSON text.
+    pub data: Option<String>,
+}
+
+/// What the stages need of the server's settings.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Networks that stages may reach although the SSRF guard would refuse them.
+    pub allow: Vec<IpNet>,
+}
+
+/// Every kind of stage, by its word.
+#[derive(Clone)]
+pub struct Stages(Arc<BTreeMap<&'static str, Arc<dyn Stage>>>);
+
+impl Stages {
+    /// Builds every kind; once per process, as they share one HTTP client.
+    ///
+    /// # Errors
+    /// A sentence, when the HTTP client cannot be built.
+    pub fn new(settings: Settings) -> Result<Self, String> {
+        let _ = settings;
+        let kinds: Vec<Arc<dyn Stage>> = vec![];
+        Ok(Self(Arc::new(kinds.into_iter().map(|stage| (stage.kind(), stage)).collect())))
+    }
+
+    /// The stage of a kind; `None` when there is no such kind.
+    #[must_use]
+    pub fn get(&self, kind: &str) -> Option<&Arc<dyn Stage>> {
+        self.0.get(kind)
+    }
+
+    /// Every kind, in alphabetical order.
+    pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        self.0.keys().copied()
+    }
+
+    /// Everything that is wrong with a config of `kind`; `None` when there is no such kind. Fits
+    /// [`CheckConfig`](crate::domain::action::CheckConfig).
+    #[must_use]
+    pub fn check(&self, kind: &str, config: &Value) -> Option<Vec<Problem>> {
+        Some(self.get(kind)?.check(config))
+    }
+}

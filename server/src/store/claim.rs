@@ -1,0 +1,154 @@
+//! The claim: an executor takes firings that are due, in one statement per batch.
+//!
+//! The queue only proposes; this statement decides. It takes a firing when it is still waiting, is
+//! due, and, if a schedule planned it, when the plan is still the one that it was planned under
+//! (the fence of edits). A planned firing runs the definition that its trigger has now; every other
+//! one runs the definition that it was accepted with.
+
+use entity::firing::{Cause, Model, Status};
+use entity::schedule::{self, Kind};
+use entity::{FiringId, Instant, ProjectId, TypedId};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Statement, Value,
+};
+use uuid::Uuid;
+
+use super::{Change, bulk, trigger};
+use crate::domain::outbox::Notice;
+use crate::error::Result;
+
+/// Who claims, and until when.
+#[derive(Clone, Copy, Debug)]
+pub struct Lease {
+    /// The process.
+    pub owner: Uuid,
+    /// When the claim is made; nothing that is due later is taken.
+    pub now: Instant,
+    /// When it ends unless renewed.
+    pub until: Instant,
+}
+
+/// A firing that is this process's to execute.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// The row after the claim.
+    pub firing: Model,
+    /// Name of its trigger.
+    pub trigger_name: Option<String>,
+    /// Which signing secret its project uses.
+    pub signing_generation: i32,
+}
+
+/// Takes those of `ids` that may run now, in the order of their instants.
+pub async fn claim(change: &Change, ids: &[FiringId], lease: Lease) -> Result<Vec<Claimed>> {
+    let mut claimed = Vec::with_capacity(ids.len());
+    for run in bulk::runs(ids) {
+        let rows = change.tx().query_all_raw(statement(change, run, lease)).await?;
+        for row in rows {
+            claimed.push(Claimed {
+                trigger_name: row.try_get("", "trigger_name")?,
+                signing_generation: row.try_get("", "signing_generation")?,
+                firing: Model::from_query_result(&row, "")?,
+            });
+        }
+    }
+    claimed.sort_by_key(|claimed| (claimed.firing.due_at, claimed.firing.id));
+    let claimed = use_up_tests(change, claimed, lease.now).await?;
+    set_processed(change, &claimed).await?;
+    for Claimed { firing, .. } in &claimed {
+        change.notify(Notice::Changed(firing.project_id, firing.id));
+    }
+    Ok(claimed)
+}
+
+/// Prolongs every lease of a process; returns what it still owns.
+pub async fn renew(change: &Change, owner: Uuid, until: Instant) -> Result<Vec<FiringId>> {
+    let sql = "UPDATE firing SET lease_until = ? \
+               WHERE status = 'EXECUTING' AND lease_owner = ? RETURNING id";
+    let values: [Value; 2] = [until.millis().into(), owner.into()];
+    let statement = Statement::from_sql_and_values(change.backend(), sql, values);
+    let rows = change.tx().query_all_raw(statement).await?;
+    rows.iter().map(|row| Ok(row.try_get("", "id")?)).collect()
+}
+
+/// Gives everything back that a process still owns: it is due again at once.
+pub async fn release(change: &Change, owner: Uuid) -> Result<u64> {
+    let sql = "UPDATE firing SET status = 'SCHEDULED', attempts = attempts - 1, lease_owner = NULL, \
+               lease_until = NULL WHERE status = 'EXECUTING' AND lease_owner = ?";
+    let statement = Statement::from_sql_and_values(change.backend(), sql, [owner.into()]);
+    Ok(change.tx().execute_raw(statement).await?.rows_affected())
+}
+
+fn statement(change: &Change, ids: &[FiringId], lease: Lease) -> Statement {
+    let places = vec!["?"; ids.len()].join(", ");
+    let sql = format!(include_str!("claim.sql"), ids = places);
+    let mut values: Vec<Value> = vec![
+        lease.owner.into(),
+        lease.until.millis().into(),
+        lease.now.millis().into(),
+    ];
+    values.extend(ids.iter().map(|id| Value::from(id.uuid())));
+    values.push(lease.now.millis().into());
+    Statement::from_sql_and_values(change.backend(), sql, values)
+}
+
+/// A planned firing of a test trigger uses it up here; a second one of the same trigger is undone.
+async fn use_up_tests(
+    change: &Change,
+    claimed: Vec<Claimed>,
+    now: Instant,
+) -> Result<Vec<Claimed>> {
+    let mut kept = Vec::with_capacity(claimed.len());
+    for claimed in claimed {
+        let row = &claimed.firing;
+        let is_planned_test = row.is_test && row.cause == Cause::Schedule && row.epoch == 1;
+        match row.trigger_id {
+            Some(id) if is_planned_test && !trigger::set_consumed(change, id, now).await? => {
+                cancel_used(change, row.project_id, row.id, now).await?;
+            }
+            _ => kept.push(claimed),
+        }
+    }
+    Ok(kept)
+}
+
+async fn cancel_used(
+    change: &Change,
+    project: ProjectId,
+    id: FiringId,
+    now: Instant,
+) -> Result<()> {
+    use entity::firing::{Column, Entity};
+    Entity::update_many()
+        .col_expr(Column::Status, Expr::value(Status::Cancelled))
+        .col_expr(Column::Reason, Expr::value("TEST_TRIGGER_CONSUMED"))
+        .col_expr(Column::FinishedAt, Expr::value(now.millis()))
+        .filter(Column::Id.eq(id))
+        .filter(Column::ProjectId.eq(project))
+        .exec(change.tx())
+        .await?;
+    Ok(())
+}
+
+/// A one-time schedule has nothing ahead once its firing was taken.
+async fn set_processed(change: &Change, claimed: &[Claimed]) -> Result<()> {
+    use schedule::{Column, Entity, State};
+    let is_once = |kind| matches!(kind, Some(Kind::At | Kind::In));
+    let ids: Vec<Uuid> = claimed
+        .iter()
+        .filter(|claimed| is_once(claimed.firing.schedule_kind))
+        .filter_map(|claimed| claimed.firing.schedule_id.map(TypedId::uuid))
+        .collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    Entity::update_many()
+        .col_expr(Column::State, Expr::value(State::Processed))
+        .filter(Column::Id.is_in(ids))
+        .filter(Column::State.eq(State::Scheduled))
+        .filter(Expr::col(Column::NextAt).is_null())
+        .exec(change.tx())
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! Firings as clients see and change them. The engine's own statements are in `claim.rs`,
+//! `record.rs`, `plan.rs` and `sweep.rs`.
+
+use entity::firing::{Cause, Column, Entity, Model, Status};
+use entity::{FiringId, Instant, ProjectId, ScheduleId, TriggerId, TypedId};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel,
+    PaginatorTrait, QueryFilter, QuerySelect, Select,
+};
+
+use super::page::{self, Sort, compare, compare_text};
+use super::{Change, Store, bulk};
+use crate::domain::comparator::Comparator;
+use crate::domain::page::{Page, Slice};
+use crate::error::Result;
+
+/// Which firings a list shows; every set condition must hold.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// By trigger.
+    pub trigger: Option<Comparator<TriggerId>>,
+    /// By schedule.
+    pub schedule: Option<Comparator<ScheduleId>>,
+    /// By status.
+    pub status: Option<Comparator<Status>>,
+    /// By cause.
+    pub cause: Option<Comparator<Cause>>,
+    /// By creation.
+    pub created_at: Option<Comparator<Instant>>,
+    /// By when it is or was due.
+    pub due_at: Option<Comparator<Instant>>,
+    /// By the instant that it stands for.
+    pub nominal_at: Option<Comparator<Instant>>,
+    /// By the client's word.
+    pub correlation_id: Option<Comparator<String>>,
+    /// Of test triggers only, or none; either when not set.
+    pub is_test: Option<bool>,
+    /// All of these.
+    pub and: Vec<Filter>,
+    /// One of these, when there are any.
+    pub or: Vec<Filter>,
+    /// Not this.
+    pub not: Option<Box<Filter>>,
+}
+
+/// What a list of firings is sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SortKey {
+    /// By creation.
+    CreatedAt,
+    /// By when it is or was due.
+    DueAt,
+    /// By the instant that it stands for.
+    NominalAt,
+}
+
+/// The order of a list.
+#[must_use]
+pub fn sort(key: SortKey, is_descending: bool) -> Sort<Column> {
+    let (code, key) = match key {
+        SortKey::CreatedAt => (0, None),
+        SortKey::DueAt => (2, Some(Column::DueAt)),
+        SortKey::NominalAt => (4, Some(Column::NominalAt)),
+    };
+    let code = code + u8::from(is_descending);
+    Sort { code, key, id: Column::Id, is_descending, is_key_unique: false }
+}
+
+/// One firing.
+pub async fn find(store: &Store, project: ProjectId, id: FiringId) -> Result<Option<Model>> {
+    Ok(of(project).filter(Column::Id.eq(id)).one(store.readers()).await?)
+}
+
+/// Several firings, in any order.
+pub async fn find_many(store: &Store, project: ProjectId, ids: &[FiringId]) -> Result<Vec<Model>> {
+    let select = of(project).filter(Column::Id.is_in(page::uuids(ids)));
+    Ok(select.all(store.readers()).await?)
+}
+
+/// One firing, as a change sees it.
+pub async fn get(change: &Change, project: ProjectId, id: FiringId) -> Result<Option<Model>> {
+    Ok(of(project).filter(Column::Id.eq(id)).one(change.tx()).await?)
+}
+
+/// The accepted firings of a trigger that are not over: what its deletion cancels.
+pub async fn get_open_of_trigger(
+    change: &Change,
+    project: ProjectId,
+    trigger: TriggerId,
+) -> Result<Vec<Model>> {
+    let open = [Status::Waiting, Status::Scheduled, Status::Executing, Status::Retrying];
+    let select = of(project).filter(Column::TriggerId.eq(trigger)).filter(Column::Status.is_in(open));
+    Ok(select.all(change.tx()).await?)
+}
+
+/// A page of firings.
+pub async fn list(
+    store: &Store,
+    project: ProjectId,
+    filter: &Filter,
+    sort: Sort<Column>,
+    page: &Page,
+) -> Result<Slice<Model>> {
+    let select = of(project).filter(condition(filter));
+    page::read(store.readers(), select, sort, page, |row| {
+        let key = match sort.key {
+            Some(Column::DueAt) => row.due_at.millis(),
+            Some(_) => row.nominal_at.millis(),
+            None => 0,
+        };
+        (key, row.id.uuid())
+    })
+    .await
+}
+
+/// How many match.
+pub async fn count(store: &Store, project: ProjectId, filter: &Filter) -> Result<u64> {
+    Ok(of(project).filter(condition(filter)).count(store.readers()).await?)
+}
+
+/// Adds firings, many in one statement.
+pub async fn insert(change: &Change, rows: Vec<Model>) -> Result<()> {
+    bulk::insert::<Entity, _>(change.tx(), rows.into_iter().map(IntoActiveModel::into_active_model))
+        .await
+}
+
+/// Replaces the row, when it still has the status and the epoch of `before`.
+pub async fn set(change: &Change, before: &Model, after: &Model) -> Result<bool> {
+    let done = Entity::update_many()
+        .set(after.clone().into_active_model().reset_all())
+        .filter(Column::Id.eq(before.id))
+        .filter(Column::ProjectId.eq(before.project_id))
+        .filter(Column::Status.eq(before.status))
+        .filter(Column::Epoch.eq(before.epoch))
+        .exec(change.tx())
+        .await?;
+    Ok(done.rows_affected == 1)
+}
+
+/// Every firing of a project, oldest first, in steps of `limit`: for tests and exports.
+pub async fn scan(
+    db: &impl ConnectionTrait,
+    project: ProjectId,
+    after: Option<FiringId>,
+    limit: u64,
+) -> Result<Vec<Model>> {
+    let mut select = of(project).limit(limit);
+    if let Some(after) = after {
+        select = select.filter(Column::Id.gt(after));
+    }
+    Ok(sea_orm::QueryOrder::order_by_asc(select, Column::Id).all(db).await?)
+}
+
+fn of(project: ProjectId) -> Select<Entity> {
+    Entity::find().filter(Column::ProjectId.eq(project))
+}
+
+fn condition(filter: &Filter) -> Condition {
+    let mut all = Condition::all();
+    macro_rules! add {
+        ($($field:ident => $column:ident with $compare:ident;)*) => {$(
+            if let Some(comparator) = &filter.$field {
+                all = all.add($compare(Column::$column, comparator));
+            }
+        )*};
+    }
+    add! {
+        trigger => TriggerId with compare;
+        schedule => ScheduleId with compare;
+        status => Status with compare;
+        cause => Cause with compare;
+        created_at => CreatedAt with compare;
+        due_at => DueAt with compare;
+        nominal_at => NominalAt with compare;
+        correlation_id => CorrelationId with compare_text;
+    }
+    if let Some(is_test) = filter.is_test {
+        all = all.add(Column::IsTest.eq(is_test));
+    }
+    for part in &filter.and {
+        all = all.add(condition(part));
+    }
+    if !filter.or.is_empty() {
+        all = all.add(filter.or.iter().fold(Condition::any(), |any, part| any.add(condition(part))));
+    }
+    if let Some(part) = &filter.not {
+        all = all.add(condition(part).not());
+    }
+    all
+}

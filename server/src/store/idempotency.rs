@@ -1,0 +1,28 @@
+//! Idempotency keys: what a repeated request answers with.
+
+use entity::idempotency::{Column, Entity, Model};
+use entity::ProjectId;
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+
+use super::Change;
+use crate::error::Result;
+
+/// What `key` stands for in this project.
+pub async fn find(change: &Change, project: ProjectId, key: &str) -> Result<Option<Model>> {
+    let select = Entity::find()
+        .filter(Column::ProjectId.eq(project))
+        .filter(Column::Key.eq(key));
+    Ok(select.one(change.tx()).await?)
+}
+
+/// Remembers an effect, in its transaction. A key older than 24 h that was not yet swept away is
+/// taken over.
+pub async fn insert(change: &Change, row: Model) -> Result<()> {
+    Entity::delete_many()
+        .filter(Column::ProjectId.eq(row.project_id))
+        .filter(Column::Key.eq(row.key.as_str()))
+        .exec(change.tx())
+        .await?;
+    Entity::insert(row.into_active_model()).exec_without_returning(change.tx()).await?;
+    Ok(())
+}

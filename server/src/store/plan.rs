@@ -1,0 +1,350 @@
+//! Planning and re-planning: what the planner and the edits of schedules do to rows.
+//!
+//! All of it happens inside one change with the schedule's cursor, so that an instant is either
+//! planned and behind `planned_until`, or neither. The decision itself is
+//! [`crate::domain::planning::step`].
+
+use std::collections::HashMap;
+
+use entity::firing::{self, Cause, Status};
+use entity::schedule::{self, Model, State};
+use entity::{FiringId, Instant, ScheduleId, TypedId, event, trigger};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ColumnTrait, EntityTrait, FromQueryResult, QueryFilter,
+    QueryOrder, QuerySelect,
+};
+
+use super::{Change, Store, bulk, page, schedule as schedules};
+use crate::clock::{Ids, stamped_at};
+use crate::domain::event::{Stamp, ended};
+use crate::domain::firing::{Times, scheduled};
+use crate::domain::outbox::Due;
+use crate::domain::plan::Spec;
+use crate::domain::planning::{Cursor, Reason, Skip, Step, step, superseded};
+use crate::error::{Error, Result};
+use crate::limits::CATCH_UP_GRACE_MS;
+
+/// What one planning pass did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Schedules that were advanced.
+    pub schedules: usize,
+    /// Firings that were planned.
+    pub planned: usize,
+    /// Instants that were folded into SKIPPED ranges.
+    pub skipped: i64,
+}
+
+/// When the planner has to look next; `None` when no schedule will need it.
+pub async fn next_look(store: &Store) -> Result<Option<Instant>> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        first: Option<Instant>,
+    }
+    let row = schedule::Entity::find()
+        .select_only()
+        .column_as(schedule::Column::PlanAt.min(), "first")
+        .filter(schedule::Column::PlanAt.is_not_null())
+        .into_model::<Row>()
+        .one(store.readers())
+        .await?;
+    Ok(row.and_then(|row| row.first))
+}
+
+/// Schedules with planned firings that nobody took within the grace: the planner must look at them
+/// whatever their `plan_at` says.
+pub async fn missed(store: &Store, now: Instant, limit: u64) -> Result<Vec<ScheduleId>> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        schedule_id: ScheduleId,
+    }
+    let rows = firing::Entity::find()
+        .select_only()
+        .column(firing::Column::ScheduleId)
+        .distinct()
+        .filter(firing::Column::Status.eq(Status::Scheduled))
+        .filter(firing::Column::Cause.eq(Cause::Schedule))
+        .filter(firing::Column::Epoch.eq(0))
+        .filter(firing::Column::DueAt.lt(now.plus_ms(-CATCH_UP_GRACE_MS)))
+        .limit(limit)
+        .into_model::<Row>()
+        .all(store.readers())
+        .await?;
+    Ok(rows.into_iter().map(|row| row.schedule_id).collect())
+}
+
+/// Advances the schedules that are due for planning, `limit` at most, and those in `also`.
+pub async fn advance_due(
+    change: &Change,
+    ids: &Ids,
+    now: Instant,
+    also: &[ScheduleId],
+    limit: u64,
+) -> Result<Report> {
+    let due = schedule::Entity::find()
+        .filter(schedule::Column::PlanAt.lte(now))
+        .filter(schedule::Column::DeletedAt.is_null())
+        .order_by_asc(schedule::Column::PlanAt)
+        .limit(limit)
+        .all(change.tx())
+        .await?;
+    let known: Vec<ScheduleId> = due.iter().map(|row| row.id).collect();
+    let missing: Vec<_> = also.iter().filter(|id| !known.contains(id)).copied().collect();
+    let mut rows = due;
+    if !missing.is_empty() {
+        let select = schedule::Entity::find()
+            .filter(schedule::Column::Id.is_in(page::uuids(&missing)))
+            .filter(schedule::Column::DeletedAt.is_null());
+        rows.extend(select.all(change.tx()).await?);
+    }
+    advance(change, ids, now, rows).await
+}
+
+/// Advances `rows`, which live: plans ahead, catches up, folds.
+pub async fn advance(
+    change: &Change,
+    ids: &Ids,
+    now: Instant,
+    rows: Vec<Model>,
+) -> Result<Report> {
+    let mut report = Report::default();
+    if rows.is_empty() {
+        return Ok(report);
+    }
+    let triggers = triggers_of(change, &rows).await?;
+    let mut waiting = waiting_of(change, &rows).await?;
+    let mut made = Vec::new();
+    for mut row in rows {
+        let Some(trigger) = triggers.get(&row.trigger_id) else { continue };
+        let planned = waiting.remove(&row.id).unwrap_or_default();
+        let is_over = |instant: &Instant| *instant <= now;
+        let cursor = Cursor {
+            planned_until: row.planned_until,
+            ahead: planned.iter().filter(|instant| !is_over(instant)).count(),
+            waiting: planned.into_iter().filter(is_over).collect(),
+            is_paused: row.state == State::Paused || trigger.state == trigger::State::Paused,
+        };
+        let step = step(&compile(&row)?, &cursor, now);
+        report.schedules += 1;
+        report.planned += step.plan.len();
+        report.skipped += step.skip.as_ref().map_or(0, |skip| skip.count);
+        made.extend(step.plan.iter().map(|instant| planned_row(ids, &row, trigger, *instant, now)));
+        apply(change, ids, &mut row, trigger, &cursor, step, now).await?;
+    }
+    for row in &made {
+        change.due(Due { due_at: row.due_at, firing: row.id, project: row.project_id });
+    }
+    super::firing::insert(change, made).await?;
+    Ok(report)
+}
+
+/// Ends what is planned and unclaimed: what lies ahead is deleted and will be planned anew, what
+/// was due folds into one range. Raises `plan_version`, so that nobody claims under the old plan.
+/// The caller stores `row`.
+pub async fn cut(
+    change: &Change,
+    ids: &Ids,
+    row: &mut Model,
+    trigger: &trigger::Model,
+    reason: Reason,
+    now: Instant,
+) -> Result<()> {
+    let mut waiting = waiting_of(change, std::slice::from_ref(row)).await?;
+    let planned = waiting.remove(&row.id).unwrap_or_default();
+    let was_due: Vec<Instant> = planned.into_iter().filter(|instant| *instant <= now).collect();
+    remove_waiting(change, row.id, Instant::MAX).await?;
+    if let Some(skip) = superseded(&was_due).map(|skip| Skip { reason, ..skip }) {
+        write_skip(change, ids, row, trigger, &skip, now).await?;
+    }
+    row.plan_version += 1;
+    row.planned_until = Ord::min(row.planned_until, now);
+    row.next_at = compile(row)?.next_after(row.planned_until);
+    row.plan_at = Some(now);
+    Ok(())
+}
+
+/// Removes what is planned and unclaimed, for a schedule that is deleted.
+pub async fn remove(change: &Change, id: ScheduleId) -> Result<()> {
+    remove_waiting(change, id, Instant::MAX).await
+}
+
+/// Ends the range that the next skipped instants would have extended, with its one event.
+pub async fn close_range(
+    change: &Change,
+    ids: &Ids,
+    row: &mut Model,
+    trigger: &trigger::Model,
+) -> Result<()> {
+    let Some(id) = row.open_range_id.take() else { return Ok(()) };
+    let Some(range) = firing::Entity::find_by_id(id).one(change.tx()).await? else { return Ok(()) };
+    let event_id: entity::EventId = ids.make();
+    let stamp = Stamp { id: event_id, at: stamped_at(event_id.0), project: row.project_id };
+    let mut event: event::Model = ended(stamp, &range, Status::Skipped, Some(&trigger.name));
+    event.message = range.reason.clone().map(|reason| {
+        format!("{} instants were skipped: {reason}", range.range_count.unwrap_or(0))
+    });
+    event.data = Some(range_json(&range));
+    super::event::insert(change, vec![event]).await
+}
+
+async fn apply(
+    change: &Change,
+    ids: &Ids,
+    row: &mut Model,
+    trigger: &trigger::Model,
+    cursor: &Cursor,
+    step: Step,
+    now: Instant,
+) -> Result<()> {
+    if let Some(until) = step.fold_until {
+        remove_waiting(change, row.id, until).await?;
+    }
+    if let Some(skip) = &step.skip {
+        write_skip(change, ids, row, trigger, skip, now).await?;
+    }
+    let is_resumed = !cursor.is_paused && step.skip.is_none();
+    if is_resumed || !step.plan.is_empty() || step.plan_at.is_none() {
+        close_range(change, ids, row, trigger).await?;
+    }
+    let lies_ahead = step.next_at.is_some()
+        || !step.plan.is_empty()
+        || 0 < cursor.ahead
+        || (step.fold_until.is_none() && !cursor.waiting.is_empty());
+    if row.state != State::Paused {
+        row.state = if lies_ahead { State::Scheduled } else { State::Processed };
+    }
+    row.planned_until = step.planned_until;
+    row.next_at = step.next_at;
+    row.plan_at = step.plan_at;
+    schedules::set_in(change.tx(), row).await
+}
+
+/// Extends the open range when the reason is the same, else begins a new one.
+async fn write_skip(
+    change: &Change,
+    ids: &Ids,
+    row: &mut Model,
+    trigger: &trigger::Model,
+    skip: &Skip,
+    now: Instant,
+) -> Result<()> {
+    use firing::{Column, Entity};
+    if let Some(open) = row.open_range_id {
+        let done = Entity::update_many()
+            .col_expr(Column::RangeUntil, Expr::value(skip.until.millis()))
+            .col_expr(Column::RangeCount, Expr::col(Column::RangeCount).add(skip.count))
+            .filter(Column::Id.eq(open))
+            .filter(Column::Reason.eq(skip.reason.as_str()))
+            .exec(change.tx())
+            .await?;
+        if done.rows_affected == 1 {
+            return Ok(());
+        }
+        close_range(change, ids, row, trigger).await?;
+    }
+    let mut range = planned_row(ids, row, trigger, skip.from, now);
+    range.status = Status::Skipped;
+    range.reason = Some(skip.reason.as_str().to_owned());
+    range.finished_at = Some(now);
+    range.range_from = Some(skip.from);
+    range.range_until = Some(skip.until);
+    range.range_count = Some(skip.count);
+    row.open_range_id = Some(range.id);
+    super::firing::insert(change, vec![range]).await
+}
+
+fn planned_row(
+    ids: &Ids,
+    row: &Model,
+    trigger: &trigger::Model,
+    instant: Instant,
+    now: Instant,
+) -> firing::Model {
+    let id: FiringId = ids.make();
+    let times = Times { created: now, due: instant };
+    firing::Model {
+        trigger_id: Some(trigger.id),
+        trigger_version: Some(trigger.definition),
+        schedule_id: Some(row.id),
+        schedule_kind: Some(row.kind),
+        plan_version: Some(row.plan_version),
+        is_test: trigger.is_test,
+        payload: row.payload.clone(),
+        ..scheduled(id, row.project_id, Cause::Schedule, times)
+    }
+}
+
+fn compile(row: &Model) -> Result<crate::domain::plan::Plan> {
+    let spec: Spec = serde_json::from_str(&row.spec)
+        .map_err(|error| Error::Internal(format!("the stored spec of {}: {error}", row.id)))?;
+    spec.compile().map_err(|problem| {
+        Error::Internal(format!("the stored spec of {}: {}", row.id, problem.message))
+    })
+}
+
+async fn triggers_of(
+    change: &Change,
+    rows: &[Model],
+) -> Result<HashMap<entity::TriggerId, trigger::Model>> {
+    let ids: Vec<_> = rows.iter().map(|row| row.trigger_id).collect();
+    let triggers = trigger::Entity::find()
+        .filter(trigger::Column::Id.is_in(page::uuids(&ids)))
+        .all(change.tx())
+        .await?;
+    Ok(triggers.into_iter().map(|row| (row.id, row)).collect())
+}
+
+/// The planned and unclaimed instants of several schedules, oldest first.
+async fn waiting_of(
+    change: &Change,
+    rows: &[Model],
+) -> Result<HashMap<ScheduleId, Vec<Instant>>> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        schedule_id: ScheduleId,
+        nominal_at: Instant,
+    }
+    let ids: Vec<_> = rows.iter().map(|row| row.id.uuid()).collect();
+    let mut found: HashMap<ScheduleId, Vec<Instant>> = HashMap::new();
+    for run in bulk::runs(&ids) {
+        let rows = firing::Entity::find()
+            .select_only()
+            .columns([firing::Column::ScheduleId, firing::Column::NominalAt])
+            .filter(firing::Column::ScheduleId.is_in(run.iter().copied()))
+            .filter(firing::Column::Status.eq(Status::Scheduled))
+            .filter(firing::Column::Cause.eq(Cause::Schedule))
+            .filter(firing::Column::Epoch.eq(0))
+            .order_by_asc(firing::Column::NominalAt)
+            .into_model::<Row>()
+            .all(change.tx())
+            .await?;
+        for row in rows {
+            found.entry(row.schedule_id).or_default().push(row.nominal_at);
+        }
+    }
+    Ok(found)
+}
+
+async fn remove_waiting(change: &Change, id: ScheduleId, until: Instant) -> Result<()> {
+    use firing::{Column, Entity};
+    Entity::delete_many()
+        .filter(Column::ScheduleId.eq(id))
+        .filter(Column::Status.eq(Status::Scheduled))
+        .filter(Column::Cause.eq(Cause::Schedule))
+        .filter(Column::Epoch.eq(0))
+        .filter(Column::NominalAt.lte(until))
+        .exec(change.tx())
+        .await?;
+    Ok(())
+}
+
+fn range_json(range: &firing::Model) -> String {
+    serde_json::json!({
+        "from": range.range_from.map(|at| at.to_string()),
+        "until": range.range_until.map(|at| at.to_string()),
+        "count": range.range_count,
+        "reason": range.reason,
+    })
+    .to_string()
+}

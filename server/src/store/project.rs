@@ -1,0 +1,39 @@
+//! Projects: the tenants.
+
+use entity::ProjectId;
+use entity::project::{Column, Entity, Model};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+
+use super::{Change, Store};
+use crate::error::Result;
+
+/// The project that was made first, which the command line and the first key belong to.
+pub async fn first(store: &Store) -> Result<Option<Model>> {
+    Ok(Entity::find().order_by_asc(Column::Id).one(store.readers()).await?)
+}
+
+/// One project.
+pub async fn find(store: &Store, id: ProjectId) -> Result<Option<Model>> {
+    Ok(Entity::find_by_id(id).one(store.readers()).await?)
+}
+
+/// Every project; there are few.
+pub async fn list(store: &Store) -> Result<Vec<Model>> {
+    Ok(Entity::find().order_by_asc(Column::Id).all(store.readers()).await?)
+}
+
+/// Adds a project.
+pub async fn insert(change: &Change, row: Model) -> Result<()> {
+    Entity::insert(row.into_active_model()).exec_without_returning(change.tx()).await?;
+    Ok(())
+}
+
+/// Whether there is any project yet.
+pub(super) async fn exists(db: &impl ConnectionTrait) -> Result<bool> {
+    Ok(Entity::find().filter(Column::Name.is_not_null()).one(db).await?.is_some())
+}
+
+/// Whether there is any project yet, as this change sees it.
+pub async fn is_empty(change: &Change) -> Result<bool> {
+    Ok(!exists(change.tx()).await?)
+}

@@ -1,0 +1,102 @@
+//! The record: the results of many firings in one transaction.
+//!
+//! A result counts only when its firing is still EXECUTING under the epoch of its claim; a stale
+//! one (cancelled, or claimed anew after its lease ended) updates nothing, and then its attempt and
+//! its events are not written either.
+
+use std::collections::HashSet;
+
+use entity::firing::Status;
+use entity::{FiringId, Instant, ProjectId, TriggerId, TypedId, attempt, event};
+use sea_orm::{ConnectionTrait, Statement, Value};
+
+use super::{Change, bulk, trigger};
+use crate::domain::firing::{is_terminal, status_word};
+use crate::domain::outbox::{Due, Notice};
+use crate::error::Result;
+
+/// What became of one claim.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Which firing.
+    pub firing: FiringId,
+    /// Whose.
+    pub project: ProjectId,
+    /// The claim.
+    pub epoch: i32,
+    /// Where the firing stands now.
+    pub status: Status,
+    /// Why, for machines.
+    pub reason: Option<String>,
+    /// When it is due again (RETRYING), else when it was due.
+    pub due_at: Instant,
+    /// When it ended, if it did.
+    pub finished_at: Option<Instant>,
+    /// Output of the last stage.
+    pub result: Option<String>,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// The stage that was tried.
+    pub stage: Option<String>,
+    /// The test trigger that goes with a terminal status.
+    pub test_trigger: Option<TriggerId>,
+    /// The try, if a stage was tried.
+    pub attempt: Option<attempt::Model>,
+    /// What the log says about it, effects of the stage included.
+    pub events: Vec<event::Model>,
+}
+
+/// Records `outcomes`; returns those firings that were still this claim's.
+pub async fn record(change: &Change, outcomes: Vec<Outcome>, now: Instant) -> Result<u64> {
+    let mut accepted = HashSet::with_capacity(outcomes.len());
+    for run in bulk::runs(&outcomes) {
+        let rows = change.tx().query_all_raw(statement(change, run)).await?;
+        for row in rows {
+            accepted.insert(row.try_get::<FiringId>("", "id")?);
+        }
+    }
+    let mut attempts = Vec::with_capacity(outcomes.len());
+    let mut events = Vec::with_capacity(outcomes.len());
+    for outcome in outcomes {
+        if !accepted.contains(&outcome.firing) {
+            continue;
+        }
+        tell(change, &outcome);
+        if let Some(id) = outcome.test_trigger.filter(|_| is_terminal(outcome.status)) {
+            trigger::delete_test(change, id, now).await?;
+        }
+        attempts.extend(outcome.attempt);
+        events.extend(outcome.events);
+    }
+    super::attempt::insert(change, attempts).await?;
+    super::event::insert(change, events).await?;
+    Ok(accepted.len() as u64)
+}
+
+fn tell(change: &Change, outcome: &Outcome) {
+    let Outcome { firing, project, due_at, .. } = *outcome;
+    change.notify(Notice::Changed(project, firing));
+    if outcome.status == Status::Retrying {
+        change.due(Due { due_at, firing, project });
+    }
+}
+
+fn statement(change: &Change, run: &[Outcome]) -> Statement {
+    const ROW: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let rows = vec![ROW; run.len()].join(", ");
+    let sql = format!(include_str!("record.sql"), rows = rows);
+    let values = run.iter().flat_map(|outcome| -> [Value; 9] {
+        [
+            outcome.firing.uuid().into(),
+            outcome.epoch.into(),
+            status_word(outcome.status).into(),
+            outcome.reason.clone().into(),
+            outcome.due_at.millis().into(),
+            outcome.finished_at.map(Instant::millis).into(),
+            outcome.result.clone().into(),
+            outcome.error.clone().into(),
+            outcome.stage.clone().into(),
+        ]
+    });
+    Statement::from_sql_and_values(change.backend(), sql, values)
+}

@@ -1,0 +1,149 @@
+//! Schedules: the time plans of triggers.
+
+use entity::firing;
+use entity::schedule::{Column, Entity, Kind, Model, State};
+use entity::{Instant, ProjectId, ScheduleId, TriggerId, TypedId};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult,
+    IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+
+use super::page::{self, Sort, compare};
+use super::{Change, Store, ensure_affected};
+use crate::domain::comparator::Comparator;
+use crate::domain::page::{Page, Slice};
+use crate::error::Result;
+
+/// Lists are by creation, newest first.
+pub const SORT: Sort<Column> =
+    Sort { code: 0, key: None, id: Column::Id, is_descending: true, is_key_unique: false };
+
+/// Which schedules a list shows; every set condition must hold.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// By trigger.
+    pub trigger: Option<Comparator<TriggerId>>,
+    /// By kind.
+    pub kind: Option<Comparator<Kind>>,
+    /// By state.
+    pub state: Option<Comparator<State>>,
+}
+
+/// One schedule that lives.
+pub async fn find(store: &Store, project: ProjectId, id: ScheduleId) -> Result<Option<Model>> {
+    Ok(live(project).filter(Column::Id.eq(id)).one(store.readers()).await?)
+}
+
+/// The schedules of several triggers, oldest first.
+pub async fn find_of_triggers(
+    store: &Store,
+    project: ProjectId,
+    triggers: &[TriggerId],
+) -> Result<Vec<Model>> {
+    let select = live(project).filter(Column::TriggerId.is_in(page::uuids(triggers)));
+    Ok(select.order_by_asc(Column::Id).all(store.readers()).await?)
+}
+
+/// Several schedules that live, in any order.
+pub async fn find_many(
+    store: &Store,
+    project: ProjectId,
+    ids: &[ScheduleId],
+) -> Result<Vec<Model>> {
+    let select = live(project).filter(Column::Id.is_in(page::uuids(ids)));
+    Ok(select.all(store.readers()).await?)
+}
+
+/// The first instant that is planned and unclaimed, for each of several schedules that has one.
+pub async fn first_planned(
+    store: &Store,
+    ids: &[ScheduleId],
+) -> Result<Vec<(ScheduleId, Instant)>> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        schedule_id: ScheduleId,
+        first: Instant,
+    }
+    let rows = firing::Entity::find()
+        .select_only()
+        .column(firing::Column::ScheduleId)
+        .column_as(firing::Column::NominalAt.min(), "first")
+        .filter(firing::Column::ScheduleId.is_in(page::uuids(ids)))
+        .filter(firing::Column::Status.eq(firing::Status::Scheduled))
+        .filter(firing::Column::Cause.eq(firing::Cause::Schedule))
+        .group_by(firing::Column::ScheduleId)
+        .into_model::<Row>()
+        .all(store.readers())
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.schedule_id, row.first)).collect())
+}
+
+/// One schedule that lives, as a change sees it.
+pub async fn get(change: &Change, project: ProjectId, id: ScheduleId) -> Result<Option<Model>> {
+    Ok(live(project).filter(Column::Id.eq(id)).one(change.tx()).await?)
+}
+
+/// The schedules of a trigger that live, as a change sees them.
+pub async fn get_of_trigger(
+    change: &Change,
+    project: ProjectId,
+    trigger: TriggerId,
+) -> Result<Vec<Model>> {
+    let select = live(project).filter(Column::TriggerId.eq(trigger));
+    Ok(select.order_by_asc(Column::Id).all(change.tx()).await?)
+}
+
+/// A page of the schedules that live.
+pub async fn list(
+    store: &Store,
+    project: ProjectId,
+    filter: &Filter,
+    page: &Page,
+) -> Result<Slice<Model>> {
+    let select = live(project).filter(condition(filter));
+    page::read(store.readers(), select, SORT, page, |row| (0, row.id.uuid())).await
+}
+
+/// How many live and match.
+pub async fn count(store: &Store, project: ProjectId, filter: &Filter) -> Result<u64> {
+    Ok(live(project).filter(condition(filter)).count(store.readers()).await?)
+}
+
+/// Adds a schedule.
+pub async fn insert(change: &Change, row: Model) -> Result<()> {
+    Entity::insert(row.into_active_model()).exec_without_returning(change.tx()).await?;
+    Ok(())
+}
+
+/// Replaces the row.
+pub async fn set(change: &Change, row: &Model) -> Result<()> {
+    set_in(change.tx(), row).await
+}
+
+pub(super) async fn set_in(db: &impl ConnectionTrait, row: &Model) -> Result<()> {
+    let done = Entity::update_many()
+        .set(row.clone().into_active_model().reset_all())
+        .filter(Column::Id.eq(row.id))
+        .filter(Column::ProjectId.eq(row.project_id))
+        .exec(db)
+        .await?;
+    ensure_affected(done.rows_affected, "schedule")
+}
+
+fn live(project: ProjectId) -> sea_orm::Select<Entity> {
+    Entity::find().filter(Column::ProjectId.eq(project)).filter(Column::DeletedAt.is_null())
+}
+
+fn condition(filter: &Filter) -> Condition {
+    let mut all = Condition::all();
+    if let Some(trigger) = &filter.trigger {
+        all = all.add(compare(Column::TriggerId, trigger));
+    }
+    if let Some(kind) = &filter.kind {
+        all = all.add(compare(Column::Kind, kind));
+    }
+    if let Some(state) = &filter.state {
+        all = all.add(compare(Column::State, state));
+    }
+    all
+}

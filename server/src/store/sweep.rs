@@ -1,0 +1,149 @@
+//! The sweeper's statements: SQL alone can rebuild the due queue, and no firing stays with a
+//! process that died.
+
+use entity::attempt;
+use entity::firing::{Column, Entity, Model, Status};
+use entity::{AttemptId, FiringId, Instant, ProjectId, TypedId, event};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter,
+    QueryOrder, QuerySelect, Statement, Value,
+};
+
+use super::{Change, Store};
+use crate::clock::{Ids, stamped_at};
+use crate::domain::event::{Stamp, of_firing};
+use crate::domain::filter::Severity;
+use crate::domain::outbox::{Due, Notice};
+use crate::error::Result;
+
+/// A place in the order of everything that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark {
+    /// When it is due.
+    pub due_at: Instant,
+    /// What breaks ties.
+    pub firing: FiringId,
+}
+
+impl Mark {
+    /// After everything that is due at `instant`.
+    #[must_use]
+    pub fn end_of(instant: Instant) -> Self {
+        Self { due_at: instant, firing: FiringId(uuid::Uuid::max()) }
+    }
+
+    /// Before everything.
+    #[must_use]
+    pub fn start() -> Self {
+        Self { due_at: Instant::MIN, firing: FiringId(uuid::Uuid::nil()) }
+    }
+}
+
+/// What waits after `after` and up to `until`, in order.
+pub async fn waiting(
+    store: &Store,
+    after: Mark,
+    until: Instant,
+    rows_max: u64,
+) -> Result<Vec<Due>> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: FiringId,
+        project_id: ProjectId,
+        due_at: Instant,
+    }
+    let is_after = Condition::any().add(Column::DueAt.gt(after.due_at)).add(
+        Condition::all().add(Column::DueAt.eq(after.due_at)).add(Column::Id.gt(after.firing)),
+    );
+    let rows = Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::ProjectId, Column::DueAt])
+        .filter(Column::Status.is_in([Status::Scheduled, Status::Retrying]))
+        .filter(Column::DueAt.gte(after.due_at))
+        .filter(Column::DueAt.lte(until))
+        .filter(is_after)
+        .order_by_asc(Column::DueAt)
+        .order_by_asc(Column::Id)
+        .limit(rows_max)
+        .into_model::<Row>()
+        .all(store.readers())
+        .await?;
+    let due = |row: Row| Due { due_at: row.due_at, firing: row.id, project: row.project_id };
+    Ok(rows.into_iter().map(due).collect())
+}
+
+/// Which leases count as ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Those that were not renewed in time.
+    NotRenewed,
+    /// All: this process has the database alone and has just started.
+    All,
+}
+
+/// Frees firings whose process died: each gets an attempt LEASE_EXPIRED, an event, and is due now.
+pub async fn expire_leases(
+    change: &Change,
+    ids: &Ids,
+    now: Instant,
+    which: Ended,
+    rows_max: u64,
+) -> Result<usize> {
+    let bound = match which {
+        Ended::NotRenewed => now,
+        Ended::All => Instant::MAX,
+    };
+    let sql = "UPDATE firing SET status = 'SCHEDULED', deaths = deaths + 1, \
+               attempts = attempts - 1, due_at = ?, lease_until = NULL, lease_owner = NULL \
+               WHERE id IN (SELECT id FROM firing WHERE status = 'EXECUTING' \
+               AND lease_until < ? LIMIT ?) RETURNING *, \
+               (SELECT name FROM trigger WHERE trigger.id = firing.trigger_id) AS trigger_name";
+    let values: [Value; 3] = [now.millis().into(), bound.millis().into(), rows_max.into()];
+    let statement = Statement::from_sql_and_values(change.backend(), sql, values);
+    let rows = change.tx().query_all_raw(statement).await?;
+    let mut attempts = Vec::with_capacity(rows.len());
+    let mut events = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let trigger: Option<String> = row.try_get("", "trigger_name")?;
+        let firing = Model::from_query_result(row, "")?;
+        events.push(lost_event(ids, &firing, trigger.as_deref()));
+        attempts.push(lost_attempt(ids, &firing, now));
+        change.due(Due { due_at: now, firing: firing.id, project: firing.project_id });
+        change.notify(Notice::Changed(firing.project_id, firing.id));
+    }
+    super::attempt::insert(change, attempts).await?;
+    super::event::insert(change, events).await?;
+    Ok(rows.len())
+}
+
+const LOST: &str = "the process that executed it died; whether the stage did its work is unknown";
+
+fn lost_attempt(ids: &Ids, firing: &Model, now: Instant) -> attempt::Model {
+    attempt::Model {
+        id: ids.make::<AttemptId>(),
+        project_id: firing.project_id,
+        firing_id: firing.id,
+        stage: firing.stage.clone().unwrap_or_default(),
+        kind: String::new(),
+        number: firing.attempts + 1,
+        epoch: firing.epoch,
+        status: attempt::Status::LeaseExpired,
+        started_at: firing.started_at.unwrap_or(now),
+        finished_at: now,
+        error_code: Some("LEASE_EXPIRED".to_owned()),
+        error: Some(LOST.to_owned()),
+        retry_at: Some(now),
+        request: None,
+        response: None,
+    }
+}
+
+fn lost_event(ids: &Ids, firing: &Model, trigger: Option<&str>) -> event::Model {
+    let id: entity::EventId = ids.make();
+    let stamp = Stamp { id, at: stamped_at(id.uuid()), project: firing.project_id };
+    event::Model {
+        severity: Severity::Warn.level(),
+        message: Some(LOST.to_owned()),
+        ..of_firing(stamp, "attempt.lost", firing, trigger)
+    }
+}

@@ -1,0 +1,220 @@
+//! Triggers and their immutable versions.
+
+use entity::trigger::{Column, Entity, Model, State};
+use entity::{
+    ActionId, Instant, ProjectId, TriggerId, TypedId, schedule, trigger_version as version,
+};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter,
+};
+
+use super::page::{self, Sort, compare, compare_text};
+use super::{Change, Store, ensure_affected, taken_name};
+use crate::domain::comparator::Comparator;
+use crate::domain::page::{Page, Slice};
+use crate::error::{Error, Result};
+
+/// Lists are by creation, newest first.
+pub const SORT: Sort<Column> =
+    Sort { code: 0, key: None, id: Column::Id, is_descending: true, is_key_unique: false };
+
+/// Which triggers a list shows; every set condition must hold.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// By name.
+    pub name: Option<Comparator<String>>,
+    /// By state; `COMPLETED` is derived: schedules, and none that will fire again.
+    pub states: Option<Vec<DerivedState>>,
+    /// By the action that it names.
+    pub action: Option<Comparator<ActionId>>,
+    /// Test triggers only, or none; either when not set.
+    pub is_test: Option<bool>,
+    /// By creation.
+    pub created_at: Option<Comparator<Instant>>,
+}
+
+/// What a client sees as the state of a trigger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DerivedState {
+    /// Its schedules run.
+    Active,
+    /// They do not, until resumed.
+    Paused,
+    /// It has schedules, and none of them will fire again.
+    Completed,
+}
+
+/// One trigger that lives.
+pub async fn find(store: &Store, project: ProjectId, id: TriggerId) -> Result<Option<Model>> {
+    Ok(live(project).filter(Column::Id.eq(id)).one(store.readers()).await?)
+}
+
+/// One trigger that lives, by name.
+pub async fn find_by_name(store: &Store, project: ProjectId, name: &str) -> Result<Option<Model>> {
+    Ok(live(project).filter(Column::Name.eq(name)).one(store.readers()).await?)
+}
+
+/// Several triggers that live, in any order.
+pub async fn find_many(store: &Store, project: ProjectId, ids: &[TriggerId]) -> Result<Vec<Model>> {
+    let select = live(project).filter(Column::Id.is_in(page::uuids(ids)));
+    Ok(select.all(store.readers()).await?)
+}
+
+/// One version, also of a trigger that was deleted.
+pub async fn find_version(
+    store: &Store,
+    id: TriggerId,
+    number: i32,
+) -> Result<Option<version::Model>> {
+    Ok(version::Entity::find_by_id((id, number)).one(store.readers()).await?)
+}
+
+/// One trigger that lives, as a change sees it.
+pub async fn get(change: &Change, project: ProjectId, id: TriggerId) -> Result<Option<Model>> {
+    Ok(live(project).filter(Column::Id.eq(id)).one(change.tx()).await?)
+}
+
+/// One version, as a change sees it.
+pub async fn get_version(change: &Change, id: TriggerId, number: i32) -> Result<version::Model> {
+    version::Entity::find_by_id((id, number))
+        .one(change.tx())
+        .await?
+        .ok_or_else(|| Error::Internal(format!("{id} has no version {number}")))
+}
+
+/// How many triggers that live name this action.
+pub async fn count_naming(change: &Change, action: ActionId) -> Result<u64> {
+    let select = Entity::find()
+        .filter(Column::ActionId.eq(action))
+        .filter(Column::DeletedAt.is_null());
+    Ok(select.count(change.tx()).await?)
+}
+
+/// A page of the triggers that live.
+pub async fn list(
+    store: &Store,
+    project: ProjectId,
+    filter: &Filter,
+    page: &Page,
+) -> Result<Slice<Model>> {
+    let select = live(project).filter(condition(filter));
+    page::read(store.readers(), select, SORT, page, |row| (0, row.id.uuid())).await
+}
+
+/// How many live and match.
+pub async fn count(store: &Store, project: ProjectId, filter: &Filter) -> Result<u64> {
+    Ok(live(project).filter(condition(filter)).count(store.readers()).await?)
+}
+
+/// Adds a trigger with its first version.
+pub async fn insert(change: &Change, row: Model, version: version::Model) -> Result<()> {
+    let name = row.name.clone();
+    Entity::insert(row.into_active_model())
+        .exec_without_returning(change.tx())
+        .await
+        .map_err(|error| taken_name(error, "trigger", &name))?;
+    insert_version(change, version).await
+}
+
+/// Adds a version.
+pub async fn insert_version(change: &Change, row: version::Model) -> Result<()> {
+    version::Entity::insert(row.into_active_model()).exec_without_returning(change.tx()).await?;
+    Ok(())
+}
+
+/// Replaces the row.
+pub async fn set(change: &Change, row: &Model) -> Result<()> {
+    let done = Entity::update_many()
+        .set(row.clone().into_active_model().reset_all())
+        .filter(Column::Id.eq(row.id))
+        .filter(Column::ProjectId.eq(row.project_id))
+        .exec(change.tx())
+        .await
+        .map_err(|error| taken_name(error, "trigger", &row.name))?;
+    ensure_affected(done.rows_affected, "trigger")
+}
+
+/// Uses a test trigger up; `false` when somebody else did before.
+pub async fn set_consumed(change: &Change, id: TriggerId, at: Instant) -> Result<bool> {
+    let done = Entity::update_many()
+        .col_expr(Column::ConsumedAt, Expr::value(at.millis()))
+        .filter(Column::Id.eq(id))
+        .filter(Column::ConsumedAt.is_null())
+        .exec(change.tx())
+        .await?;
+    Ok(done.rows_affected == 1)
+}
+
+/// Deletes a test trigger whose one firing is over, with its schedules; a trigger that is no test
+/// stays.
+pub async fn delete_test(change: &Change, id: TriggerId, at: Instant) -> Result<()> {
+    let db = change.tx();
+    Entity::update_many()
+        .col_expr(Column::DeletedAt, Expr::value(at.millis()))
+        .filter(Column::Id.eq(id))
+        .filter(Column::IsTest.eq(true))
+        .filter(Column::DeletedAt.is_null())
+        .exec(db)
+        .await?;
+    schedule::Entity::update_many()
+        .col_expr(schedule::Column::DeletedAt, Expr::value(at.millis()))
+        .col_expr(schedule::Column::PlanAt, Expr::value(Option::<i64>::None))
+        .filter(schedule::Column::TriggerId.eq(id))
+        .filter(schedule::Column::DeletedAt.is_null())
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+fn live(project: ProjectId) -> sea_orm::Select<Entity> {
+    Entity::find().filter(Column::ProjectId.eq(project)).filter(Column::DeletedAt.is_null())
+}
+
+fn condition(filter: &Filter) -> Condition {
+    let mut all = Condition::all();
+    if let Some(name) = &filter.name {
+        all = all.add(compare_text(Column::Name, name));
+    }
+    if let Some(action) = &filter.action {
+        all = all.add(compare(Column::ActionId, action));
+    }
+    if let Some(created_at) = &filter.created_at {
+        all = all.add(compare(Column::CreatedAt, created_at));
+    }
+    if let Some(is_test) = filter.is_test {
+        all = all.add(Column::IsTest.eq(is_test));
+    }
+    if let Some(states) = &filter.states {
+        let any = states.iter().fold(Condition::any(), |any, state| any.add(in_state(*state)));
+        // An empty list names no state, so that nothing matches.
+        all = if states.is_empty() { all.add(Expr::val(1).eq(0)) } else { all.add(any) };
+    }
+    all
+}
+
+fn in_state(state: DerivedState) -> Condition {
+    let schedules = |will_fire: bool| {
+        let mut query = Query::select();
+        query
+            .expr(Expr::val(1))
+            .from(schedule::Entity)
+            .and_where(
+                Expr::col((schedule::Entity, schedule::Column::TriggerId))
+                    .equals((Entity, Column::Id)),
+            )
+            .and_where(schedule::Column::DeletedAt.is_null());
+        if will_fire {
+            query.and_where(schedule::Column::State.ne(schedule::State::Processed));
+        }
+        Expr::exists(query)
+    };
+    let is_completed = Condition::all().add(schedules(false)).add(schedules(true).not());
+    let state_is = |state: State| Column::State.eq(state);
+    match state {
+        DerivedState::Paused => Condition::all().add(state_is(State::Paused)),
+        DerivedState::Completed => Condition::all().add(state_is(State::Active)).add(is_completed),
+        DerivedState::Active => Condition::all().add(state_is(State::Active)).add(is_completed.not()),
+    }
+}
