@@ -14,7 +14,7 @@ use type_safe_id::{DynamicType, TypeSafeId};
 use uuid::Uuid;
 
 /// What every identifier can do, for code that works on any noun.
-pub trait TypedId: Copy + fmt::Display + FromStr {
+pub trait TypedId: Copy + fmt::Display + FromStr<Err = IdError> {
     /// The prefix, such as `trg`.
     const PREFIX: &'static str;
     /// The noun in words, such as `trigger`.

@@ -86,7 +86,7 @@ impl Instant {
         let parsed = DateTime::parse_from_rfc3339(text)
             .map_err(|error| format!("expected {expected}: {error}"))?;
         let millis = parsed.timestamp_millis();
-        if millis < Self::MIN.0 || Self::MAX.0 < millis {
+        if !(Self::MIN.0..=Self::MAX.0).contains(&millis) {
             return Err(format!("expected {expected}, between 1970 and 9999"));
         }
         Ok(Self(millis))

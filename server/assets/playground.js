@@ -44,7 +44,7 @@ function saveKey(key) {
 }
 
 function shownKey(key) {
-  const publicPart = /^blf_[^_]+/.exec(key)?.[0];
+  const publicPart = /^blf_[^_]+(?=_)/.exec(key)?.[0];
   return publicPart === undefined ? '••••••••' : `${publicPart}_••••`;
 }
 

@@ -18,14 +18,14 @@
 
 pub mod app;
 pub mod bus;
-//pub mod cli;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod error;
-//pub mod graphql;
-//pub mod http;
+pub mod graphql;
+pub mod http;
 pub mod limits;
 pub mod queue;
 pub mod service;

@@ -72,7 +72,7 @@ try {
   await withRefusedKey();
   console.log(`playground (${kind}, ${colorScheme}): ok`);
 } catch (error) {
-  console.error(`playground: ${error.message}`);
+  console.error(`playground: ${withoutSecret(error.message)}`);
   process.exitCode = 1;
 } finally {
   await browser.close();
@@ -217,6 +217,10 @@ async function until(read, wanted, what) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   assert.fail(`${what}: expected ${wanted} within ${WAIT_MS} ms, the page shows:\n${last}`);
+}
+
+function withoutSecret(text) {
+  return text.replaceAll(key, '<key>').replaceAll(encodeURIComponent(key), '<key>');
 }
 
 function required(name) {

@@ -6,6 +6,7 @@ mod random;
 
 use belfry::domain::filter::{EventView, Field, Filter, Op};
 use belfry::store::event_filter::condition;
+use entity::event::Class;
 use entity::{EventId, Instant, TypedId};
 use random::{Event, Random};
 use sea_orm::prelude::Uuid;
@@ -14,7 +15,7 @@ use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Val
 
 const README: &str =
     "((email eq 'a@b.c') AND (createdAt gte '2018-1-1') AND (message ct 'buyer' ))";
-const COLUMNS: [&str; 16] = [
+const COLUMNS: [&str; 17] = [
     "id",
     "type",
     "severity",
@@ -31,6 +32,7 @@ const COLUMNS: [&str; 16] = [
     "outcome",
     "correlation_id",
     "is_test",
+    "class",
 ];
 const NEVER_MS: i64 = i64::MAX;
 
@@ -303,6 +305,7 @@ async fn insert(db: &DatabaseConnection, event: &EventView<'_>) {
         event.outcome.into(),
         event.correlation_id.into(),
         event.is_test.into(),
+        if event.class == Class::System { "SYSTEM" } else { "APP" }.into(),
     ];
     let mut insert = Query::insert();
     insert.into_table("event").columns(COLUMNS).values_panic(values.map(Into::into));

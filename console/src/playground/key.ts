@@ -30,7 +30,7 @@ export function saveKey(key: string | null): void {
 
 /** What may be shown of a key: its public part (`blf_<id>`), never the secret. */
 export function shownKey(key: string): string {
-  const publicPart = /^blf_[^_]+/.exec(key)?.[0];
+  const publicPart = /^blf_[^_]+(?=_)/.exec(key)?.[0];
   return publicPart === undefined ? '••••••••' : `${publicPart}_••••`;
 }
 

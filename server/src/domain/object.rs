@@ -124,6 +124,19 @@ pub fn has_nul(value: &Value) -> bool {
     }
 }
 
+/// Whether `value` nests lists and objects no deeper than `levels`.
+#[must_use]
+pub fn is_within(value: &Value, levels: usize) -> bool {
+    let Some(levels_below) = levels.checked_sub(1) else {
+        return !value.is_array() && !value.is_object();
+    };
+    match value {
+        Value::Array(items) => items.iter().all(|item| is_within(item, levels_below)),
+        Value::Object(fields) => fields.values().all(|item| is_within(item, levels_below)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+    }
+}
+
 fn noun(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -139,7 +152,7 @@ fn noun(value: &Value) -> &'static str {
 mod tests {
     use serde_json::json;
 
-    use super::{Object, has_nul};
+    use super::{Object, has_nul, is_within};
 
     #[test]
     fn every_problem_is_listed_and_unknown_fields_are_refused() {
@@ -187,5 +200,12 @@ mod tests {
         assert!(has_nul(&json!({ "a": [{ "b": "x\0" }] })));
         assert!(has_nul(&json!({ "a\0": 1 })));
         assert!(!has_nul(&json!({ "a": ["b", 1, null, true] })));
+    }
+
+    #[test]
+    fn nesting_counts_lists_and_objects() {
+        assert!(is_within(&json!(1), 0));
+        assert!(is_within(&json!([]), 1) && !is_within(&json!([]), 0));
+        assert!(is_within(&json!({ "a": [1] }), 2) && !is_within(&json!({ "a": [1] }), 1));
     }
 }

@@ -130,3 +130,114 @@ fn split_mix(seed: u64) -> u64 {
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A UUIDv7 of the millisecond `index`.
+    fn seed(index: u128) -> u128 {
+        (0x019f_0000_0000 + index) << 80 | 0x7000_8000_0000_0000_0000
+    }
+
+    fn problems(value: Value) -> Vec<String> {
+        let problems = Retry::check(&value).expect_err("it is refused");
+        problems.into_iter().map(|p| format!("{}: {}", p.field, p.message)).collect()
+    }
+
+    #[test]
+    fn the_default_is_eight_attempts_over_about_a_day() {
+        let retry = Retry::default();
+        let mut total_ms = 0;
+        for (attempt, nominal) in (1..).zip(DELAYS_MS) {
+            let delay = retry.delay_ms(attempt, seed(0), None).expect("another attempt");
+            assert!((delay - nominal).abs() <= nominal / 5, "{attempt}: {delay}");
+            total_ms += nominal;
+        }
+        assert_eq!(retry.delay_ms(8, seed(0), None), None);
+        assert_eq!(total_ms / 3_600_000, 23);
+    }
+
+    #[test]
+    fn jitter_is_the_same_for_the_same_attempt_and_spread_over_others() {
+        let retry = Retry { max_attempts: 2, delays_ms: vec![1_000_000] };
+        let delays: Vec<i64> =
+            (0..10_000).filter_map(|index| retry.delay_ms(1, seed(index), None)).collect();
+        assert_eq!(retry.delay_ms(1, seed(7), None), Some(delays[7]));
+        assert!(delays.iter().all(|delay| (800_000..=1_200_000).contains(delay)));
+        for tenth in 0..10 {
+            let from = 800_000 + tenth * 40_000;
+            let count = delays.iter().filter(|delay| (from..from + 40_000).contains(*delay));
+            let count = count.count();
+            assert!((850..1_150).contains(&count), "tenth {tenth} has {count}");
+        }
+        let twenty = Retry { max_attempts: 20, delays_ms: vec![1_000_000] };
+        let of_one: std::collections::HashSet<_> =
+            (1..20).filter_map(|attempt| twenty.delay_ms(attempt, seed(1), None)).collect();
+        assert_eq!(of_one.len(), 19);
+    }
+
+    #[test]
+    fn the_last_pause_repeats() {
+        let retry = Retry { max_attempts: 20, delays_ms: vec![0, 10_000] };
+        assert_eq!(retry.delay_ms(1, seed(1), None), Some(0));
+        let last = retry.delay_ms(19, seed(1), None).expect("another attempt");
+        assert!((8_000..=12_000).contains(&last));
+        assert_eq!(retry.delay_ms(20, seed(1), None), None);
+        assert_eq!(retry.delay_ms(u32::MAX, seed(1), None), None);
+        assert_eq!(Retry::never().delay_ms(1, seed(1), Some(1)), None);
+    }
+
+    #[test]
+    fn what_the_receiver_asked_for_is_a_lower_bound_up_to_a_day() {
+        let retry = Retry { max_attempts: 2, delays_ms: vec![10_000] };
+        let delay = |asked| retry.delay_ms(1, seed(1), Some(asked));
+        let own = retry.delay_ms(1, seed(1), None);
+        assert_eq!(delay(1_000), own);
+        assert_eq!(delay(-1), own);
+        assert_eq!(delay(60_000), Some(60_000));
+        assert_eq!(delay(RETRY_AFTER_MS_MAX), Some(RETRY_AFTER_MS_MAX));
+        assert_eq!(delay(RETRY_AFTER_MS_MAX + 1), Some(RETRY_AFTER_MS_MAX));
+    }
+
+    #[test]
+    fn a_policy_is_read_and_every_problem_listed() {
+        assert_eq!(Retry::check(&json!({})), Ok(Retry::default()));
+        assert_eq!(Retry::check(&json!({ "maxAttempts": 1, "delaysMs": [] })), Ok(Retry::never()));
+        assert_eq!(
+            problems(
+                json!({ "maxAttempts": 0, "delaysMs": [0, DELAY_MS_MAX, DELAY_MS_MAX + 1, -1],
+                             "delays": [] })
+            ),
+            [
+                "maxAttempts: expected a whole number from 1 to 20",
+                "delaysMs.2: expected a whole number of milliseconds from 0 to 86400000",
+                "delaysMs.3: expected a whole number of milliseconds from 0 to 86400000",
+                "delays: unknown field; the fields are maxAttempts, delaysMs",
+            ]
+        );
+        let none = "delaysMs: expected at least one pause, as there are several attempts";
+        assert_eq!(problems(json!({ "delaysMs": [] })), [none]);
+    }
+
+    #[test]
+    fn attempts_and_pauses_end_at_their_limits() {
+        let policy = |attempts: u32, pauses: usize| {
+            Retry::check(&json!({ "maxAttempts": attempts, "delaysMs": vec![1; pauses] }))
+        };
+        assert!(policy(20, 19).is_ok());
+        assert!(policy(21, 19).is_err());
+        assert!(policy(20, 20).is_err());
+    }
+
+    #[test]
+    fn the_stored_form_is_read_back() {
+        let retry = Retry { max_attempts: 3, delays_ms: vec![1, 2] };
+        let text = r#"{"maxAttempts":3,"delaysMs":[1,2]}"#;
+        assert_eq!(json!(retry).to_string(), text);
+        assert_eq!(serde_json::from_str::<Retry>(text).ok(), Some(retry));
+        assert_eq!(serde_json::from_str::<Retry>("{}").ok(), Some(Retry::default()));
+    }
+}

@@ -142,3 +142,86 @@ impl fmt::Debug for SigningKey {
         f.write_str("SigningKey(REDACTED)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The vector of the specification's own libraries.
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    const ID: &str = "msg_p5jXN8AQM9LWM0D4loKWxJek";
+    const SENT_SECS: i64 = 1_614_265_330;
+    const BODY: &[u8] = b"{\"test\": 2432232314}";
+    const SIGNATURE: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
+
+    fn key() -> SigningKey {
+        SigningKey::parse(SECRET).expect("a secret")
+    }
+
+    fn verify(signature: &str, body: &[u8], late_secs: i64) -> Result<(), Untrusted> {
+        let sent = SENT_SECS.to_string();
+        let signed = Signed { id: ID, timestamp: &sent, signature };
+        key().verify(&signed, body, Instant::from_millis((SENT_SECS + late_secs) * 1_000))
+    }
+
+    #[test]
+    fn the_vector_of_the_specification_holds() {
+        assert_eq!(key().sign(ID, SENT_SECS, BODY), SIGNATURE);
+        assert_eq!(verify(SIGNATURE, BODY, 0), Ok(()));
+    }
+
+    #[test]
+    fn one_of_several_signatures_is_enough() {
+        let other = "v1,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+        assert_eq!(verify(&format!("v1a,{other} {other} {SIGNATURE}"), BODY, 0), Ok(()));
+        for none in ["", "v1,", other, "v2,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", "v1,?"] {
+            assert_eq!(verify(none, BODY, 0), Err(Untrusted::NoMatch), "{none:?}");
+        }
+        assert_eq!(verify(SIGNATURE, b"{\"test\": 2432232315}", 0), Err(Untrusted::NoMatch));
+    }
+
+    #[test]
+    fn a_message_is_trusted_for_five_minutes_either_way() {
+        assert_eq!(verify(SIGNATURE, BODY, 300), Ok(()));
+        assert_eq!(verify(SIGNATURE, BODY, 301), Err(Untrusted::TooOld));
+        assert_eq!(verify(SIGNATURE, BODY, -300), Ok(()));
+        assert_eq!(verify(SIGNATURE, BODY, -301), Err(Untrusted::TooNew));
+        for timestamp in ["", "soon", "99999999999999999999", "1.5"] {
+            let signed = Signed { id: ID, timestamp, signature: SIGNATURE };
+            let refused = key().verify(&signed, BODY, Instant::MIN);
+            assert_eq!(refused, Err(Untrusted::TimestampUnreadable), "{timestamp:?}");
+        }
+        let signed = Signed { id: ID, timestamp: &i64::MIN.to_string(), signature: SIGNATURE };
+        assert_eq!(key().verify(&signed, BODY, Instant::MIN), Err(Untrusted::TooOld));
+    }
+
+    #[test]
+    fn a_project_has_its_own_key_which_never_changes() {
+        let project = "prj_01h2xcejqtf2nbrexx3vqjhp41";
+        let secret = |master: u8, project: &str, generation| {
+            SigningKey::derive(&[master; 32], project, generation).secret()
+        };
+        // Computed with another implementation: receivers hold what this derives.
+        assert_eq!(secret(7, project, 0), "whsec_m2y+qyUlPJ3CHebstQBYF3eJ5qP88UO0UZWUV0Nw+6E=");
+        let others = [secret(8, project, 0), secret(7, "prj_other", 0), secret(7, project, 1)];
+        assert!(!others.contains(&secret(7, project, 0)));
+    }
+
+    #[test]
+    fn a_secret_has_24_to_64_bytes_and_is_read_back() {
+        let secret = |bytes: usize| format!("whsec_{}", BASE64.encode(vec![b'k'; bytes]));
+        for bytes in [24, 32, 64] {
+            let key = SigningKey::parse(&secret(bytes)).expect("a secret");
+            assert_eq!(key.secret(), secret(bytes));
+        }
+        for bad in [secret(23), secret(65), "k".repeat(32), "whsec_?".to_owned(), String::new()] {
+            let message = SigningKey::parse(&bad).expect_err("it is refused");
+            assert_eq!(message, "expected whsec_ and the base64 of 24 to 64 bytes");
+        }
+    }
+
+    #[test]
+    fn a_key_is_not_printed() {
+        assert_eq!(format!("{:?}", Some(key())), "Some(SigningKey(REDACTED))");
+    }
+}

@@ -25,8 +25,7 @@ pub(super) async fn run(app: App, mut finished: mpsc::Receiver<Finished>) {
     while finished.recv_many(&mut group, BATCH_ROWS_MAX).await != 0 {
         let outcomes: Vec<Outcome> = group.iter().map(|done| done.outcome.clone()).collect();
         commit(&app, outcomes).await;
-        // Dropping frees the slots.
-        group.clear();
+        group.drain(..).for_each(|done| drop(done.slot));
     }
 }
 

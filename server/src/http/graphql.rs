@@ -26,7 +26,7 @@ use crate::http::status::{self, Outcome, Refusal};
 use crate::http::websocket::{self, Sockets};
 use crate::http::{State, credential, execute};
 use crate::limits::{BODY_BYTES_MAX, EXECUTION_SECS_MAX};
-use crate::service::{Caller, key};
+use crate::service::{Caller, api_key};
 
 /// A body that is too long is read on up to this, and thrown away: a client that still writes when
 /// the connection closes would see a reset instead of the 413.
@@ -129,7 +129,7 @@ async fn answer(
 
 async fn authenticate(state: &State, headers: &HeaderMap) -> Result<Caller, Refusal> {
     let credential = credential::of_headers(headers);
-    Ok(key::authenticate(&state.app, credential.as_deref()).await?)
+    Ok(api_key::authenticate(&state.app, credential.as_deref()).await?)
 }
 
 async fn read_params(headers: &HeaderMap, body: Body) -> Result<Params, Refusal> {

@@ -12,7 +12,7 @@ use super::{Caller, Scope};
 use crate::app::App;
 use crate::clock::stamped_at;
 use crate::domain::event::{Stamp, blank};
-use crate::domain::filter::{Field, Filter, FilterError, Op, Severity};
+use crate::domain::filter::{Field, Filter, FilterError, Op, Severity, archived_until_ms};
 use crate::domain::page::{Cursor, Page, Slice};
 use crate::domain::text::Check;
 use crate::error::{Error, Result, refuse_if_any};
@@ -84,12 +84,8 @@ impl Selection {
             implied.push(Filter::compare(Field::IsArchived, Op::Eq, false)?);
         }
         parts.extend(implied);
-        let filter = match parts.len() {
-            0 => None,
-            1 => parts.pop(),
-            _ => Some(Filter::all(parts)?),
-        };
-        Ok(Self { filter })
+        // Not `Filter::all`: what is implied does not use up the client's limits.
+        Ok(Self { filter: Some(Filter::And(parts)) })
     }
 
     /// As a condition on rows; what is archived is judged at `now`.
@@ -169,6 +165,13 @@ pub async fn list(
 pub async fn count(app: &App, caller: &Caller, selection: &Selection) -> Result<u64> {
     let condition = selection.condition(app, app.clock().now());
     store::count(app.store(), caller.project, condition).await
+}
+
+/// Whether an entry counts as archived now.
+#[must_use]
+pub fn is_archived(app: &App, row: &row::Model) -> bool {
+    let until_ms = archived_until_ms(app.clock().now(), app.settings().archive_after_ms);
+    row.class == Class::System && row.created_at.millis() <= until_ms
 }
 
 /// The place after the newest entry that there is: a tail from here misses nothing later.

@@ -16,6 +16,7 @@ pub mod seed;
 pub mod tail;
 pub mod timer;
 pub mod trigger;
+pub mod watch;
 
 /// Who asks: a valid API key of one project.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,13 @@
 //! The engine looks a kind up in [`Stages`] and calls [`Stage::run`]; the services call
 //! [`Stage::check`] on save. A stage reaches the world but never the store: what it wants recorded
 //! it returns as an [`Effect`], and the recorder commits that with the result. To add a kind, write
-//! `stage/<kind>.rs` and add its line to the list in [`Stages::new`].
+//! `stage/<kind>.rs` and add its line to the list in [`Stages::with_client`].
+
+pub mod address;
+pub mod client;
+pub mod http;
+pub mod kept;
+pub mod log;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,12 +20,12 @@ use ipnet::IpNet;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use self::address::Addresses;
+use self::client::Client;
+use self::http::Http;
+use self::log::Log;
 use crate::domain::signature::SigningKey;
 use crate::error::Problem;
-
-/// How much of a request, and of a response, an attempt keeps: enough to see what went wrong,
-/// little enough that rows stay narrow.
-pub const KEPT_BYTES_MAX: usize = 16 * 1_024;
 
 /// One kind of stage.
 #[async_trait]
@@ -65,9 +71,11 @@ pub struct Call {
 pub struct Outcome {
     /// The output as JSON text, or why there is none.
     pub result: Result<String, Failure>,
-    /// What was sent, as JSON text of at most [`KEPT_BYTES_MAX`], without credentials.
+    /// What was sent, as JSON text of at most
+    /// [`KEPT_BYTES_MAX`](crate::limits::KEPT_BYTES_MAX), without credentials.
     pub request: Option<String>,
-    /// What came back, as JSON text of at most [`KEPT_BYTES_MAX`].
+    /// What came back, as JSON text of at most
+    /// [`KEPT_BYTES_MAX`](crate::limits::KEPT_BYTES_MAX).
     pub response: Option<String>,
     /// What is to be recorded with the result.
     pub effects: Vec<Effect>,
@@ -84,6 +92,22 @@ pub struct Failure {
     pub retry: Retry,
     /// The output in spite of the failure, as JSON text: what failure routes read.
     pub output: Option<String>,
+}
+
+impl Failure {
+    /// A failure that no further attempt would mend, without an output.
+    #[must_use]
+    pub fn never(code: FailureCode, message: String) -> Self {
+        Self { code, message, retry: Retry::Never, output: None }
+    }
+}
+
+impl Outcome {
+    /// An attempt that failed before anything was sent.
+    #[must_use]
+    pub fn failed(failure: Failure) -> Self {
+        Self { result: Err(failure), request: None, response: None, effects: Vec::new() }
+    }
 }
 
 /// Whether another attempt makes sense.
@@ -140,7 +164,7 @@ pub enum Effect {
 /// An entry of the event log, as a stage words it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppEvent {
-    /// One of [`log::SEVERITIES`].
+    /// The name of a [`Severity`](crate::domain::filter::Severity).
     pub severity: String,
     /// Which part of the application speaks.
     pub component: String,
@@ -157,9 +181,12 @@ pub struct Settings {
     pub allow: Vec<IpNet>,
 }
 
-/// Every kind of stage, by its word.
+/// Every kind of stage, by its word. Cheap to clone.
 #[derive(Clone)]
-pub struct Stages(Arc<BTreeMap<&'static str, Arc<dyn Stage>>>);
+pub struct Stages {
+    client: Client,
+    kinds: Arc<BTreeMap<&'static str, Arc<dyn Stage>>>,
+}
 
 impl Stages {
     /// Builds every kind; once per process, as they share one HTTP client.
@@ -167,20 +194,33 @@ impl Stages {
     /// # Errors
     /// A sentence, when the HTTP client cannot be built.
     pub fn new(settings: Settings) -> Result<Self, String> {
-        let _ = settings;
-        let kinds: Vec<Arc<dyn Stage>> = vec![];
-        Ok(Self(Arc::new(kinds.into_iter().map(|stage| (stage.kind(), stage)).collect())))
+        Ok(Self::with_client(Client::new(Addresses::new(settings.allow))?))
+    }
+
+    /// Builds every kind over a client.
+    #[must_use]
+    pub fn with_client(client: Client) -> Self {
+        // Alphabetical; one line per kind.
+        let list: [Arc<dyn Stage>; _] = [Arc::new(Http::new(client.clone())), Arc::new(Log)];
+        let kinds = list.into_iter().map(|stage| (stage.kind(), stage)).collect();
+        Self { client, kinds: Arc::new(kinds) }
     }
 
     /// The stage of a kind; `None` when there is no such kind.
     #[must_use]
     pub fn get(&self, kind: &str) -> Option<&Arc<dyn Stage>> {
-        self.0.get(kind)
+        self.kinds.get(kind)
     }
 
     /// Every kind, in alphabetical order.
     pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
-        self.0.keys().copied()
+        self.kinds.keys().copied()
+    }
+
+    /// What stages may reach; also checks the URL of a timer on save.
+    #[must_use]
+    pub fn addresses(&self) -> &Addresses {
+        self.client.addresses()
     }
 
     /// Everything that is wrong with a config of `kind`; `None` when there is no such kind. Fits
@@ -188,5 +228,54 @@ impl Stages {
     #[must_use]
     pub fn check(&self, kind: &str, config: &Value) -> Option<Vec<Problem>> {
         Some(self.get(kind)?.check(config))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// An attempt of a stage with this config and input, of a firing at a fixed time.
+    pub(crate) fn call(config: Value, input: &str) -> Call {
+        Call {
+            firing_id: "frg_01h2xcejqtf2nbrexx3vqjhp41".to_owned(),
+            webhook_id: "frg_01h2xcejqtf2nbrexx3vqjhp41_post".to_owned(),
+            attempt: 1,
+            trigger: None,
+            config,
+            input: input.into(),
+            timeout_ms: 10_000,
+            now: Instant::from_millis(1_800_000_000_999),
+            cancel: CancellationToken::new(),
+            signing: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn the_kinds_are_listed_in_alphabetical_order_and_found_by_their_word() {
+        let stages = Stages::new(Settings::default()).expect("the stages");
+        let kinds: Vec<_> = stages.kinds().collect();
+        assert_eq!(kinds, ["http", "log"]);
+        for kind in kinds {
+            assert_eq!(stages.get(kind).map(|stage| stage.kind()), Some(kind));
+            assert!(!stages.check(kind, &json!({})).expect("a kind").is_empty());
+        }
+        assert!(stages.get("HTTP").is_none());
+        assert_eq!(stages.check("slack", &json!({})), None);
+    }
+
+    #[tokio::test]
+    async fn a_private_address_is_refused_on_save_unless_allowed() {
+        let config = json!({ "url": "http://127.0.0.1:9000/hook" });
+        let check = |allow: Vec<IpNet>| {
+            let stages = Stages::new(Settings { allow }).expect("the stages");
+            stages.check("http", &config).expect("a kind")
+        };
+        let message = "127.0.0.1 is not a public address (loopback); BELFRY_ALLOW_TARGETS may \
+                       allow it";
+        assert_eq!(check(Vec::new()), [Problem::new("url", message)]);
+        assert_eq!(check(vec!["127.0.0.0/8".parse().expect("a network")]), []);
     }
 }

@@ -22,6 +22,8 @@ use sea_orm::{Condition, DbBackend, Value as Bound};
 
 use crate::domain::filter::{Field, Filter, Kind, Op, Value, archived_until_ms, boolean_passes};
 
+/// The retention class of what Belfry writes itself.
+const OWN: &str = "SYSTEM";
 /// The table whose columns the condition names.
 const TABLE: &str = "event";
 
@@ -104,13 +106,15 @@ impl Dialect {
         })
     }
 
-    /// Age decides: whatever is asked of the boolean becomes a question about `created_at`.
+    /// Age decides, for Belfry's own events: whatever is asked of the boolean becomes a question
+    /// about `class` and `created_at`.
     fn archived(&self, op: Op, value: &Value) -> Expr {
         let created_at = Expr::col((TABLE, "created_at"));
+        let class = Expr::col((TABLE, "class"));
         match (boolean_passes(true, op, value), boolean_passes(false, op, value)) {
             (true, true) => constant(Truth::Always),
-            (true, false) => created_at.lte(self.archived_until_ms),
-            (false, true) => created_at.gt(self.archived_until_ms),
+            (true, false) => class.eq(OWN).and(created_at.lte(self.archived_until_ms)),
+            (false, true) => class.ne(OWN).or(created_at.gt(self.archived_until_ms)),
             (false, false) => constant(Truth::Never),
         }
     }
@@ -260,8 +264,8 @@ mod tests {
     #[test]
     fn archived_asks_for_the_age() {
         let archived = |text| sql(text, DbBackend::Sqlite);
-        assert_eq!(archived("isArchived eq true"), r#""created_at" <= ?"#);
-        assert_eq!(archived("isArchived neq true"), r#""created_at" > ?"#);
+        assert_eq!(archived("isArchived eq true"), r#""class" = ? AND "created_at" <= ?"#);
+        assert_eq!(archived("isArchived neq true"), r#""class" <> ? OR "created_at" > ?"#);
         assert_eq!(archived("isArchived in (true, false)"), "1 = 1");
         assert_eq!(archived("isArchived isNull"), "1 = 0");
     }

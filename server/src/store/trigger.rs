@@ -71,6 +71,19 @@ pub async fn find_version(
     Ok(version::Entity::find_by_id((id, number)).one(store.readers()).await?)
 }
 
+/// Several versions, in any order.
+pub async fn find_versions(
+    store: &Store,
+    keys: &[(TriggerId, i32)],
+) -> Result<Vec<version::Model>> {
+    let keys = keys.iter().map(|(id, number)| {
+        let id = version::Column::TriggerId.eq(*id);
+        Condition::all().add(id).add(version::Column::Number.eq(*number))
+    });
+    let select = version::Entity::find().filter(keys.fold(Condition::any(), Condition::add));
+    Ok(select.all(store.readers()).await?)
+}
+
 /// One trigger that lives, as a change sees it.
 pub async fn get(change: &Change, project: ProjectId, id: TriggerId) -> Result<Option<Model>> {
     Ok(live(project).filter(Column::Id.eq(id)).one(change.tx()).await?)

@@ -5,6 +5,7 @@
 //! of what the events hold, so that most of them pass some events and not others.
 
 use belfry::domain::filter::{EventView, Field, Filter, Kind, Op, Severity, Value};
+use entity::event::Class;
 use entity::{EventId, FiringId, Instant, TriggerId, TypedId};
 use sea_orm::prelude::Uuid;
 
@@ -117,6 +118,7 @@ pub struct Event {
     trigger_id: Option<TriggerId>,
     firing_id: Option<FiringId>,
     is_test: bool,
+    is_app: bool,
 }
 
 impl Event {
@@ -141,6 +143,7 @@ impl Event {
             trigger_id: random.chance(60).then(|| TriggerId::from_uuid(random.uuid())),
             firing_id: random.chance(60).then(|| FiringId::from_uuid(random.uuid())),
             is_test: random.chance(50),
+            is_app: random.chance(50),
         }
     }
 
@@ -164,6 +167,7 @@ impl Event {
             outcome: text(7),
             correlation_id: text(8),
             is_test: self.is_test,
+            class: if self.is_app { Class::App } else { Class::System },
         }
     }
 }

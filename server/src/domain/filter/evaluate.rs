@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 
+use entity::event::Class;
 use entity::{EventId, FiringId, Instant, TriggerId};
 
 use super::ast::Filter;
@@ -16,6 +17,8 @@ use super::value::{Severity, Value};
 pub struct EventView<'a> {
     /// The event itself.
     pub id: EventId,
+    /// How long it is kept: only Belfry's own events are ever archived.
+    pub class: Class,
     /// `type` in the filter, a keyword here.
     pub event_type: &'a str,
     /// How bad it is.
@@ -103,7 +106,8 @@ fn cell<'a>(event: &EventView<'a>, field: Field, archived_until_ms: i64) -> Opti
         Field::FiringId => return event.firing_id.map(Cell::FiringId),
         Field::IsTest => return Some(Cell::Boolean(event.is_test)),
         Field::IsArchived => {
-            return Some(Cell::Boolean(event.created_at.millis() <= archived_until_ms));
+            let is_old = event.created_at.millis() <= archived_until_ms;
+            return Some(Cell::Boolean(event.class == Class::System && is_old));
         }
         Field::Type => Some(event.event_type),
         Field::Component => event.component,
@@ -184,6 +188,7 @@ mod tests {
         let uuid = "evt_01h2xcejqtf2nbrexx3vqjhp41".parse::<EventId>().map(EventId::uuid);
         EventView {
             id: EventId::from_uuid(uuid.expect("the specification's vector")),
+            class: Class::System,
             event_type: "app.event",
             severity: Severity::Warn,
             component: Some("shop"),
@@ -261,6 +266,13 @@ mod tests {
         assert!(!passes_at("isArchived neq true", at_age));
         let any = Filter::parse("isArchived in (true, false)").expect("it parses");
         assert!(any.matches(&event(), Instant::MAX, 0) && any.matches(&event(), Instant::MIN, 1));
+    }
+
+    #[test]
+    fn an_event_of_an_application_is_never_archived() {
+        let filter = Filter::parse("isArchived eq true").expect("it parses");
+        let app = EventView { class: Class::App, ..event() };
+        assert!(filter.matches(&event(), Instant::MAX, 0) && !filter.matches(&app, Instant::MAX, 0));
     }
 
     #[test]

@@ -37,7 +37,7 @@ use crate::limits::{
     EXECUTION_SECS_MAX, WS_INIT_SECS_MAX, WS_MESSAGE_BYTES_MAX, WS_OPERATIONS_MAX, WS_PING_SECS,
     WS_WRITE_SECS_MAX,
 };
-use crate::service::{Caller, key};
+use crate::service::{Caller, api_key};
 
 /// How often an open socket's key is looked at again; a revoked one is out within this.
 const KEY_CHECK_SECS: u64 = 1;
@@ -183,7 +183,7 @@ impl Session {
             self.credential = credential::of_payload(payload);
         }
         let limit = Duration::from_secs(EXECUTION_SECS_MAX);
-        let check = key::authenticate(&self.state.app, self.credential.as_deref());
+        let check = api_key::authenticate(&self.state.app, self.credential.as_deref());
         let Ok(checked) = timeout(limit, check).await else {
             return Err(Close::Overload("The key could not be checked in time.").into());
         };
@@ -271,7 +271,7 @@ fn refused(error: Error) -> Close {
 async fn revocation(app: App, credential: Option<String>) -> Refusal {
     loop {
         pause(KEY_CHECK_SECS).await;
-        let checked = key::authenticate(&app, credential.as_deref()).await;
+        let checked = api_key::authenticate(&app, credential.as_deref()).await;
         if let Err(error @ (Error::Unauthenticated(_) | Error::Forbidden(_))) = checked {
             return error.into();
         }

@@ -1,0 +1,86 @@
+//! `belfry key`: API keys and the signing secret, for whoever can reach the database.
+
+use clap::{Args, Subcommand};
+use entity::KeyId;
+
+use super::open::open_started;
+use super::{Done, Failure};
+use crate::app::App;
+use crate::config::DatabaseArgs;
+use crate::service::{Scope, Scopes, api_key, project};
+
+/// What to do about keys.
+#[derive(Args, Debug)]
+pub struct KeyArgs {
+    #[command(subcommand)]
+    command: KeyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Make a key and print it, once
+    Create {
+        /// What a person calls it
+        #[arg(long, value_name = "NAME")]
+        name: String,
+        /// What it may do, separated by commas: READ, FIRE, EVENTS_WRITE, WRITE, ADMIN
+        #[arg(long, value_name = "SCOPES", value_delimiter = ',', required = true,
+              value_parser = Scope::parse)]
+        scopes: Vec<Scope>,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// List the keys; what they read is not stored
+    List(DatabaseArgs),
+    /// Revoke a key: within a second it opens nothing any more
+    Revoke {
+        /// Its id: key_…
+        id: String,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Print the secret that signs webhooks
+    Signing(DatabaseArgs),
+}
+
+/// Does it.
+pub(super) async fn key(args: KeyArgs) -> Done {
+    match args.command {
+        KeyCommand::Create { name, scopes, database } => {
+            let app = open_started(&database).await?;
+            let project = project::only(&app).await?.id;
+            let made = api_key::create(&app, project, &name, Scopes::new(scopes), None).await?;
+            println!("{}", made.text);
+            close(app).await
+        }
+        KeyCommand::List(database) => {
+            let app = open_started(&database).await?;
+            let project = project::only(&app).await?.id;
+            for row in api_key::list(&app, project).await? {
+                let state = if row.revoked_at.is_some() { "revoked" } else { "active" };
+                println!("{}  {state:7}  {}  [{}]", row.id, row.name, row.scopes);
+            }
+            close(app).await
+        }
+        KeyCommand::Revoke { id, database } => {
+            let id: KeyId =
+                id.parse().map_err(|error: entity::IdError| Failure::usage(error.to_string()))?;
+            let app = open_started(&database).await?;
+            let project = project::only(&app).await?.id;
+            api_key::revoke(&app, project, id).await?;
+            println!("{id} is revoked");
+            close(app).await
+        }
+        KeyCommand::Signing(database) => {
+            let app = open_started(&database).await?;
+            let project = project::only(&app).await?.id;
+            println!("{}", project::signing_secret(&app, project).await?);
+            close(app).await
+        }
+    }
+}
+
+async fn close(app: App) -> Done {
+    app.store().close().await;
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! `belfry serve`: everything in one process.
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::open::{ADMIN_KEY_SUFFIX, lock, open_server, write_secret};
+use super::{Done, Failure};
+use crate::app::App;
+use crate::config::ServeArgs;
+use crate::engine::Engine;
+use crate::service::{api_key::Made, project};
+use crate::shutdown::Shutdown;
+use crate::{http, telemetry};
+
+/// Runs until a signal.
+pub(super) async fn serve(args: ServeArgs) -> Done {
+    telemetry::start(args.log_format, &args.log)?;
+    let listener = TcpListener::bind(args.listen).await.map_err(|error| {
+        Failure::new(format!("--listen: {} could not be bound: {error}", args.listen))
+    })?;
+    // Held until the process ends.
+    let _lock = lock(&args.database)?;
+    let app = open_server(&args).await?;
+    let own_key = args.admin_key.as_ref().map(|key| key.0.clone());
+    let made = project::bootstrap(&app, own_key).await?;
+    let engine = Engine::new(&app);
+    engine.prepare().await?;
+    greet(&args, &listener, made.as_ref())?;
+    stop_on_signals(app.shutdown().clone())?;
+    run(&app, engine, listener).await
+}
+
+async fn run(app: &App, engine: Engine, listener: TcpListener) -> Done {
+    let engine = tokio::spawn(engine.run());
+    let served = http::serve(app, listener).await;
+    app.shutdown().begin();
+    if let Err(error) = engine.await {
+        tracing::error!(%error, "the engine ended by itself");
+    }
+    app.store().close().await;
+    tracing::info!("stopped");
+    served.map_err(|error| Failure::new(format!("the server ended: {error}")))
+}
+
+/// Says where it is, and on first start the admin key.
+fn greet(args: &ServeArgs, listener: &TcpListener, made: Option<&Made>) -> Done {
+    let address = listener.local_addr().unwrap_or(args.listen);
+    let url = format!("http://{address}");
+    println!("Belfry {} is ready", env!("CARGO_PKG_VERSION"));
+    println!("  GraphQL     {url}/graphql");
+    println!("  Playground  {url}/playground");
+    if !http::playground::is_bundled() {
+        println!("  (the small built-in query page; `make console` builds the playground)");
+    }
+    let Some(made) = made else { return Ok(()) };
+    if args.admin_key.is_some() {
+        println!("First start: the admin key is the one of BELFRY_ADMIN_KEY");
+        return Ok(());
+    }
+    let path = args.database.beside(ADMIN_KEY_SUFFIX);
+    write_secret(&path, &made.text)?;
+    println!("First start: the admin key is shown once, and kept in {}", path.display());
+    println!("  {}", made.text);
+    println!("  {url}/playground#key={}", made.text);
+    Ok(())
+}
+
+/// The first signal begins shutdown, the second ends it at once.
+fn stop_on_signals(shutdown: Shutdown) -> Done {
+    let listen = |kind| {
+        signal(kind).map_err(|error| Failure::new(format!("signals cannot be heard: {error}")))
+    };
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if shutdown.is_begun() {
+                shutdown.at_once();
+            } else {
+                tracing::info!("stopping; a second signal ends at once");
+                shutdown.begin();
+            }
+        }
+    });
+    Ok(())
+}

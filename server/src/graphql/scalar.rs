@@ -1,0 +1,68 @@
+//! The scalars: each with the specification that it follows.
+
+use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use entity::Instant;
+
+use crate::domain::duration;
+
+/// A point in time, RFC 3339, such as `2026-11-21T09:00:00Z`. Any offset is accepted; answers are
+/// in UTC, to the millisecond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DateTime(pub Instant);
+
+/// A length of time, ISO 8601, such as `PT1H20M` or `P2D`; weeks, days, hours, minutes and seconds
+/// to the millisecond. Years and months are refused, because their length varies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Duration(pub i64);
+
+/// Any JSON value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Json(pub serde_json::Value);
+
+#[Scalar(name = "DateTime", specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339")]
+impl ScalarType for DateTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
+        Ok(Self(Instant::parse(text).map_err(InputValueError::custom)?))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
+    }
+}
+
+#[Scalar(name = "Duration", specified_by_url = "https://www.iso.org/standard/70907.html")]
+impl ScalarType for Duration {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
+        Ok(Self(duration::parse(text).map_err(InputValueError::custom)?))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(duration::format(self.0))
+    }
+}
+
+#[Scalar(name = "JSON", specified_by_url = "https://www.rfc-editor.org/rfc/rfc8259")]
+impl ScalarType for Json {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        Ok(Self(value.into_json()?))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::from_json(self.0.clone()).unwrap_or(Value::Null)
+    }
+}
+
+impl Json {
+    /// The value of JSON text as it is stored; text that is no JSON comes as a string.
+    pub fn stored(text: &str) -> Self {
+        Self(serde_json::from_str(text).unwrap_or_else(|_| text.into()))
+    }
+}
+
+impl From<Instant> for DateTime {
+    fn from(instant: Instant) -> Self {
+        Self(instant)
+    }
+}
