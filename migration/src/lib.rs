@@ -3,8 +3,8 @@
 //! A step is never changed once it was released; a later step mends it. There are no `down` steps:
 //! an older binary refuses a newer schema, and a backup is the way back.
 
-pub use sea_orm_migration::prelude::MigratorTrait;
 use sea_orm_migration::prelude::MigrationTrait;
+pub use sea_orm_migration::prelude::MigratorTrait;
 
 mod m0001_foundation;
 

@@ -1,7 +1,7 @@
 //! Step 1: the whole model, written as SQL in `m0001_foundation.sql`.
 
-use sea_orm_migration::prelude::*;
 use sea_orm_migration::async_trait::async_trait;
+use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
 const SQL: &str = include_str!("m0001_foundation.sql");

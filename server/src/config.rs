@@ -195,12 +195,15 @@ pub fn refuse_unknown_variables(
 ) -> Result<(), String> {
     let known: Vec<String> = command
         .get_subcommands()
-        .flat_map(|sub| sub.get_arguments().chain(sub.get_subcommands().flat_map(Command::get_arguments)))
+        .flat_map(|sub| {
+            sub.get_arguments().chain(sub.get_subcommands().flat_map(Command::get_arguments))
+        })
         .chain(command.get_arguments())
         .filter_map(|arg| Some(arg.get_env()?.to_str()?.to_owned()))
         .collect();
     for name in names {
-        let is_of_kubernetes = name.starts_with("BELFRY_PORT") || name.starts_with("BELFRY_SERVICE_");
+        let is_of_kubernetes =
+            name.starts_with("BELFRY_PORT") || name.starts_with("BELFRY_SERVICE_");
         if name.starts_with("BELFRY_") && !is_of_kubernetes && !known.contains(&name) {
             return Err(format!("there is no setting {name}; belfry serve --help lists them"));
         }

@@ -288,7 +288,7 @@ async fn create(db: &DatabaseConnection) {
 }
 
 async fn insert(db: &DatabaseConnection, event: &EventView<'_>) {
-    let values: [Value; 16] = [
+    let values: [Value; 17] = [
         event.id.uuid().into(),
         event.event_type.into(),
         event.severity.level().into(),

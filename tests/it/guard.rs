@@ -31,7 +31,7 @@ fn attacks() -> Vec<String> {
 
 #[tokio::test]
 async fn attacks_are_refused_over_http() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     for query in attacks() {
         let answer = post(&app, JSON, &json!({"query": query})).await;
         assert_eq!((answer.status, answer.code()), (200, "QUERY_TOO_COMPLEX".into()), "{query}");
@@ -41,7 +41,7 @@ async fn attacks_are_refused_over_http() {
 
 #[tokio::test]
 async fn attacks_are_refused_on_the_socket() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let mut socket = Socket::acknowledged(&app).await;
     for (n, query) in attacks().into_iter().enumerate() {
         let id = n.to_string();
@@ -54,7 +54,7 @@ async fn attacks_are_refused_on_the_socket() {
 
 #[tokio::test]
 async fn one_broken_rule_is_not_reported_a_million_times() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let arguments: String = (0..250).map(|n| format!("x{n}:1 ")).collect();
     let (open, close) = ("...{".repeat(25), "}".repeat(25));
     let conflicts = " name".repeat(800);
@@ -73,7 +73,7 @@ async fn one_broken_rule_is_not_reported_a_million_times() {
 /// As graphql-js 16 writes it with every option on; GraphiQL and Altair send what it writes.
 #[tokio::test]
 async fn the_introspection_of_the_tools_passes() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let answer = post(&app, JSON, &json!({"query": introspection()})).await;
     let answer = answer.json();
     assert_eq!(answer.get("errors"), None);

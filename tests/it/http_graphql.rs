@@ -16,7 +16,7 @@ async fn get(app: &TestApp, accept: &str, query_string: &str) -> Answer {
 
 #[tokio::test]
 async fn accept_decides_the_media_type() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let body = json!({"query": "{ __typename }"});
     for (accept, media) in [
         ("*/*", JSON),
@@ -39,7 +39,7 @@ async fn accept_decides_the_media_type() {
 
 #[tokio::test]
 async fn a_missing_accept_means_json() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let headers = [("content-type", JSON), ("x-api-key", app.key())];
     let answer = http(&app, "POST /graphql", &headers, r#"{"query":"{ __typename }"}"#).await;
     let media = answer.header("content-type").map(str::to_owned);
@@ -48,7 +48,7 @@ async fn a_missing_accept_means_json() {
 
 #[tokio::test]
 async fn a_request_error_has_no_data_and_its_status_depends_on_the_media_type() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     for (query, code) in [
         (json!({"query": "{"}), "GRAPHQL_PARSE_FAILED"),
         (json!({"query": "{ noSuchField }"}), "GRAPHQL_VALIDATION_FAILED"),
@@ -77,7 +77,7 @@ async fn a_request_error_has_no_data_and_its_status_depends_on_the_media_type() 
 
 #[tokio::test]
 async fn parameters_of_a_wrong_type_are_refused_whatever_is_accepted() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let query = "{ __typename }";
     for body in [
         json!([{"query": query}]),
@@ -100,7 +100,7 @@ async fn parameters_of_a_wrong_type_are_refused_whatever_is_accepted() {
 
 #[tokio::test]
 async fn a_body_must_be_json_and_say_so() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let send = async |content_type: &str, body: &str| {
         let headers = [("content-type", content_type), ("x-api-key", app.key())];
         http(&app, "POST /graphql", &headers, body).await.status
@@ -116,7 +116,7 @@ async fn a_body_must_be_json_and_say_so() {
 
 #[tokio::test]
 async fn a_body_may_have_one_mebibyte() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let empty = json!({"query": "{ __typename }", "extensions": {"x": ""}}).to_string().len();
     for (bytes, status) in [(1024 * 1024, 200), (1024 * 1024 + 1, 413), (5_000_000, 413)] {
         let filler = "x".repeat(bytes - empty);
@@ -129,7 +129,7 @@ async fn a_body_may_have_one_mebibyte() {
 
 #[tokio::test]
 async fn get_takes_queries_only() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let query = "?query=query%20A%20%7B__typename%7D&operationName=A&variables=%7B%7D";
     let answer = get(&app, GRAPHQL, query).await;
     assert_eq!((answer.status, answer.json()["data"]["__typename"].as_str()), (200, Some("Query")));
@@ -145,7 +145,7 @@ async fn get_takes_queries_only() {
 
 #[tokio::test]
 async fn a_browser_is_sent_to_the_playground() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
     let answer = http(&app, "GET /graphql", &[("accept", accept)], "").await;
     assert_eq!((answer.status, answer.header("location")), (302, Some("/playground")));
@@ -153,7 +153,7 @@ async fn a_browser_is_sent_to_the_playground() {
 
 #[tokio::test]
 async fn a_key_is_needed_and_is_read_from_either_header() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let bearer = format!("Bearer {}", app.key());
     let send = async |name: &str, value: &str| {
         let headers = [("content-type", JSON), (name, value)];
@@ -170,7 +170,7 @@ async fn a_key_is_needed_and_is_read_from_either_header() {
 
 #[tokio::test]
 async fn shutdown_answers_503_with_a_time() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     // Connected before, so that the listener's own end does not matter.
     let line = "POST /graphql";
     let headers = [("content-type", JSON), ("x-api-key", app.key())];

@@ -1,1 +1,12 @@
-fn main(){}
+//! The stories. One binary, one module per noun or per concern.
+
+#![cfg(test)]
+
+use tests::TestApp;
+
+mod cron;
+mod filter;
+mod guard;
+mod http_graphql;
+mod websocket;
+mod wire;

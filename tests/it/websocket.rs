@@ -15,7 +15,7 @@ fn init(key: &str) -> Value {
 
 #[tokio::test]
 async fn another_subprotocol_closes_4406() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     // A handshake that asks for none is complete without one; one that asks for another is
     // answered without, which only a raw client accepts.
     let mut socket = Socket::handshake(&app, &[]).await.expect("it is accepted");
@@ -27,7 +27,7 @@ async fn another_subprotocol_closes_4406() {
 
 #[tokio::test]
 async fn a_second_init_closes_4429() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let mut socket = Socket::acknowledged(&app).await;
     socket.send(&init(app.key())).await;
     assert_eq!(socket.closed().await.0, 4429);
@@ -35,7 +35,7 @@ async fn a_second_init_closes_4429() {
 
 #[tokio::test]
 async fn a_key_that_does_not_hold_closes_4403() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let mut without = Socket::open(&app).await;
     without.send(&json!({"type": "connection_init"})).await;
     assert_eq!(without.closed().await, (4403, "Forbidden".into()));
@@ -53,7 +53,7 @@ async fn a_key_that_does_not_hold_closes_4403() {
 
 #[tokio::test]
 async fn the_key_is_read_from_the_handshake_or_any_name_of_the_payload() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let bearer = format!("Bearer {}", app.key());
     for header in [("authorization", bearer.as_str()), ("x-api-key", app.key())] {
         let mut socket = Socket::handshake(&app, &[PROTOCOL, header]).await.expect("accepted");
@@ -78,7 +78,7 @@ async fn the_key_is_read_from_the_handshake_or_any_name_of_the_payload() {
 
 #[tokio::test]
 async fn subscribe_before_the_acknowledgement_closes_4401() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let mut socket = Socket::open(&app).await;
     socket.subscribe("1", "{ __typename }").await;
     assert_eq!(socket.closed().await, (4401, "Unauthorized".into()));
@@ -86,7 +86,7 @@ async fn subscribe_before_the_acknowledgement_closes_4401() {
 
 #[tokio::test]
 async fn what_is_no_message_closes_4400_with_a_short_reason() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let long = format!(r#"{{"type":"{}"}}"#, "é".repeat(500));
     for message in [
         Message::text("{"),
@@ -106,7 +106,7 @@ async fn what_is_no_message_closes_4400_with_a_short_reason() {
 
 #[tokio::test]
 async fn a_message_may_have_64_kibibytes() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let mut socket = Socket::acknowledged(&app).await;
     let ping = |bytes: usize| {
         let empty = json!({"type": "ping", "payload": {"x": ""}}).to_string().len();
@@ -120,7 +120,7 @@ async fn a_message_may_have_64_kibibytes() {
 
 #[tokio::test]
 async fn a_pong_repeats_the_payload_also_before_the_acknowledgement() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let mut socket = Socket::open(&app).await;
     socket.send(&json!({"type": "ping", "payload": {"b": 1, "a": [null]}})).await;
     let pong = json!({"type": "pong", "payload": {"b": 1, "a": [null]}});
@@ -131,7 +131,7 @@ async fn a_pong_repeats_the_payload_also_before_the_acknowledgement() {
 
 #[tokio::test]
 async fn a_query_and_a_mutation_end_in_next_and_complete() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let mut socket = Socket::acknowledged(&app).await;
     for (query, name) in [("{ __typename }", "Query"), ("mutation { __typename }", "Mutation")] {
         socket.subscribe("1", query).await;
@@ -143,7 +143,7 @@ async fn a_query_and_a_mutation_end_in_next_and_complete() {
 
 #[tokio::test]
 async fn a_request_error_is_one_error_message_and_the_id_is_free_again() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let mut socket = Socket::acknowledged(&app).await;
     for query in ["{", "{ noSuchField }", "subscription { noSuchField }"] {
         socket.subscribe("1", query).await;
@@ -156,7 +156,7 @@ async fn a_request_error_is_one_error_message_and_the_id_is_free_again() {
 
 #[tokio::test]
 async fn a_live_id_closes_4409_and_is_free_after_complete() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let mut socket = Socket::acknowledged(&app).await;
     for _ in 0..3 {
         socket.subscribe("1", EVENTS).await;
@@ -169,7 +169,7 @@ async fn a_live_id_closes_4409_and_is_free_after_complete() {
 
 #[tokio::test]
 async fn nothing_follows_a_complete_of_the_client() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let mut socket = Socket::acknowledged(&app).await;
     socket.send(&json!({"type": "complete", "id": "unknown"})).await;
     socket.subscribe("old", EVENTS).await;
@@ -186,7 +186,7 @@ async fn nothing_follows_a_complete_of_the_client() {
 
 #[tokio::test]
 async fn a_socket_has_a_hundred_operations() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let mut socket = Socket::acknowledged(&app).await;
     for id in 0..100 {
         socket.subscribe(&id.to_string(), EVENTS).await;
@@ -201,7 +201,7 @@ async fn a_socket_has_a_hundred_operations() {
 
 #[tokio::test]
 async fn a_revoked_key_ends_each_operation_and_closes_4403() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let mut socket = Socket::acknowledged(&app).await;
     for id in ["a", "b"] {
         socket.subscribe(id, EVENTS).await;
@@ -217,7 +217,7 @@ async fn a_revoked_key_ends_each_operation_and_closes_4403() {
 
 #[tokio::test]
 async fn shutdown_closes_1012() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let mut waiting = Socket::open(&app).await;
     let mut busy = Socket::acknowledged(&app).await;
     busy.subscribe("1", EVENTS).await;
@@ -228,7 +228,7 @@ async fn shutdown_closes_1012() {
 
 #[tokio::test]
 async fn a_page_of_another_origin_is_refused() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let own = app.url();
     assert!(Socket::handshake(&app, &[PROTOCOL, ("origin", &own)]).await.is_ok());
     for origin in ["https://evil.example", "null", "http://127.0.0.1:1"] {
@@ -240,7 +240,7 @@ async fn a_page_of_another_origin_is_refused() {
 /// Ten seconds pass, in parallel to the other tests.
 #[tokio::test]
 async fn a_missing_init_closes_4408() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let mut socket = Socket::open(&app).await;
     assert_eq!(socket.closed().await, (4408, "Connection initialisation timeout".into()));
 }
@@ -248,7 +248,7 @@ async fn a_missing_init_closes_4408() {
 #[tokio::test]
 #[ignore = "takes a minute of real time; make soak runs it"]
 async fn a_silent_client_closes_4499_after_two_pings() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let mut socket = Socket::acknowledged(&app).await;
     assert_eq!(socket.next().await, json!({"type": "ping"}));
     socket.send(&json!({"type": "pong"})).await;

@@ -1,1 +1,12 @@
-//! x
+//! What the stories are told with: a whole Belfry on a real database with a clock that stands
+//! still, and a real receiver of webhooks.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod app;
+mod receiver;
+mod redact;
+
+pub use app::TestApp;
+pub use receiver::{Answer, Received, Receiver};
+pub use redact::redact;

@@ -23,7 +23,9 @@ pub(super) async fn healthcheck(args: &HealthcheckArgs) -> Done {
     let mut address = args.listen;
     if address.ip().is_unspecified() {
         // A server on every address is asked on the nearest.
-        let loopback = if address.is_ipv4() { [127, 0, 0, 1].into() } else {
+        let loopback = if address.is_ipv4() {
+            [127, 0, 0, 1].into()
+        } else {
             std::net::IpAddr::V6(std::net::Ipv6Addr::LOCALHOST)
         };
         address.set_ip(loopback);

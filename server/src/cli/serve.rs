@@ -2,6 +2,7 @@
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use super::open::{ADMIN_KEY_SUFFIX, lock, open_server, write_secret};
 use super::{Done, Failure};
@@ -30,16 +31,31 @@ pub(super) async fn serve(args: ServeArgs) -> Done {
     run(&app, engine, listener).await
 }
 
+/// First the engine ends, while the wire answers 503; then the wire.
 async fn run(app: &App, engine: Engine, listener: TcpListener) -> Done {
-    let engine = tokio::spawn(engine.run());
-    let served = http::serve(app, listener).await;
-    app.shutdown().begin();
-    if let Err(error) = engine.await {
-        tracing::error!(%error, "the engine ended by itself");
+    let stop = CancellationToken::new();
+    let mut engine = tokio::spawn(engine.run());
+    let mut serving = tokio::spawn(http::serve(app.clone(), listener, stop.clone()));
+    let mut served = None;
+    tokio::select! {
+        () = app.shutdown().begun() => {}
+        ended = &mut serving => served = Some(ended),
+        _ = &mut engine => tracing::error!("the engine ended by itself"),
     }
+    app.shutdown().begin();
+    if !engine.is_finished() {
+        // Its own failures are logged where they happen.
+        let _ = engine.await;
+    }
+    stop.cancel();
+    let served = match served {
+        Some(served) => served,
+        None => serving.await,
+    };
     app.store().close().await;
     tracing::info!("stopped");
-    served.map_err(|error| Failure::new(format!("the server ended: {error}")))
+    let failed = |why: String| Failure::new(format!("the server ended: {why}"));
+    served.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))
 }
 
 /// Says where it is, and on first start the admin key.

@@ -19,8 +19,8 @@ use super::run::{Finished, run};
 use crate::app::App;
 use crate::error::Result;
 use crate::limits::{BATCH_ROWS_MAX, DRAIN_SECS_MAX, LEASE_MS, SWEEP_MS};
-use crate::store::claim::{self, Claimed, Lease};
 use crate::store::Origin;
+use crate::store::claim::{self, Claimed, Lease};
 
 /// See the module.
 pub struct Executor {
@@ -95,8 +95,7 @@ impl Executor {
         let now = self.app.clock().now();
         let free = self.slots.available_permits().min(BATCH_ROWS_MAX);
         let pulled = self.app.queue().pull(now, free).await;
-        let mut report =
-            Report { pulled: pulled.due.len(), claimed: 0, next_at: pulled.next_at };
+        let mut report = Report { pulled: pulled.due.len(), claimed: 0, next_at: pulled.next_at };
         if pulled.due.is_empty() {
             return Ok(report);
         }

@@ -11,8 +11,8 @@ use crate::bus::Listener;
 use crate::domain::outbox::Notice;
 use crate::error::Result;
 use crate::limits::{PLAN_SCHEDULES_MAX, SWEEP_MS};
-use crate::store::plan::{self, Report};
 use crate::store::Origin;
+use crate::store::plan::{self, Report};
 use futures_util::FutureExt as _;
 
 /// See the module.

@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 use super::run::Finished;
 use crate::app::App;
 use crate::limits::BATCH_ROWS_MAX;
-use crate::store::record::{self, Outcome};
 use crate::store::Origin;
+use crate::store::record::{self, Outcome};
 
 /// Tries to commit one group before its results are given up to the lease.
 const TRIES_MAX: u32 = 10;

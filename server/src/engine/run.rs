@@ -109,11 +109,13 @@ fn conclude(app: &App, claimed: &Claimed, tried: &Tried<'_>, done: stage::Outcom
     outcome.stage = Some(tried.spec.name.clone());
     let effects = done.effects.into_iter().map(|effect| effect_event(app, claimed, effect));
     outcome.events.splice(0..0, effects.collect::<Vec<_>>());
-    outcome.attempt = Some(attempt_row(app, row, tried, &outcome, AttemptParts {
-        failure: done.result.err(),
-        request: done.request,
-        response: done.response,
-    }));
+    outcome.attempt = Some(attempt_row(
+        app,
+        row,
+        tried,
+        &outcome,
+        AttemptParts { failure: done.result.err(), request: done.request, response: done.response },
+    ));
     outcome
 }
 
@@ -133,10 +135,8 @@ fn completed(app: &App, claimed: &Claimed, result: Option<String>) -> Outcome {
 fn failed(app: &App, claimed: &Claimed, failure: &Failure) -> Outcome {
     let row = &claimed.firing;
     let trigger = claimed.trigger_name.as_deref();
-    let about = |event: event::Model| event::Model {
-        message: Some(cut(&failure.message)),
-        ..event
-    };
+    let about =
+        |event: event::Model| event::Model { message: Some(cut(&failure.message)), ..event };
     let attempt = about(event::Model {
         severity: Severity::Warn.level(),
         ..of_firing(stamp(app, row), "attempt.failed", row, trigger)

@@ -135,10 +135,8 @@ impl Sweeper {
         let rows_max = SWEEP_ROWS_MAX as u64;
         let rows = sweep::waiting(self.app.store(), after, until, rows_max).await?;
         let next = rows.last().filter(|_| rows.len() == SWEEP_ROWS_MAX);
-        let next = next.map_or(Mark::start(), |last| Mark {
-            due_at: last.due_at,
-            firing: last.firing,
-        });
+        let next =
+            next.map_or(Mark::start(), |last| Mark { due_at: last.due_at, firing: last.firing });
         *self.overdue_after.lock().unwrap_or_else(PoisonError::into_inner) = next;
         if !rows.is_empty() {
             self.app.queue().push(&rows);

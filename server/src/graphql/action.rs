@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, OneofObject, SimpleObject};
-use entity::action::Model;
 use entity::ActionId;
+use entity::action::Model;
 use futures_util::FutureExt as _;
 use serde_json::{Map, Value, json};
 

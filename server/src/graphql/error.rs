@@ -70,9 +70,7 @@ impl From<Failure> for async_graphql::Error {
 }
 
 /// Splits what a mutation came to: the object, or why there is none; other failures stay failures.
-pub fn settle<T>(
-    done: crate::error::Result<T>,
-) -> Result<std::result::Result<T, Vec<UserError>>> {
+pub fn settle<T>(done: crate::error::Result<T>) -> Result<std::result::Result<T, Vec<UserError>>> {
     match done {
         Ok(value) => Ok(Ok(value)),
         Err(Error::Refused(problems)) => {
@@ -83,10 +81,7 @@ pub fn settle<T>(
 }
 
 /// Reads the id of one noun; `field` is where it stands in the input.
-pub fn parse_id<T: TypedId>(
-    field: &str,
-    id: &ID,
-) -> crate::error::Result<T> {
+pub fn parse_id<T: TypedId>(field: &str, id: &ID) -> crate::error::Result<T> {
     id.parse::<T>().map_err(|error| Error::invalid(field, error.to_string()))
 }
 

@@ -17,9 +17,9 @@ use super::trigger::Trigger;
 use crate::domain::filter::Severity;
 use crate::domain::page::{Cursor, Slice};
 use crate::error::Error;
+use crate::service::Scope;
 use crate::service::event::{self, Defaults, Draft, Selection};
 use crate::service::tail::{self, Tail};
-use crate::service::Scope;
 use crate::store::event::LOG_ORDER;
 
 /// One entry of the event log, from an application or from Belfry itself. Entries never change.
@@ -296,7 +296,10 @@ impl EventQuery {
     /// Entries, newest first unless asked otherwise. Test and archived entries are left out unless
     /// a filter speaks of them.
     #[graphql(complexity = "cost(first, last, child_complexity)")]
-    #[expect(clippy::too_many_arguments, reason = "the four of a Relay page, two filters, an order")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the four of a Relay page, two filters, an order"
+    )]
     async fn events(
         &self,
         ctx: &Context<'_>,

@@ -276,11 +276,7 @@ fn put_schedule_kind(
 
 /// Either is a condition that always holds and yet speaks of the field, so that no default is
 /// added.
-fn put_flag(
-    parts: &mut Vec<Filter>,
-    field: Field,
-    flag: Option<Flag>,
-) -> crate::error::Result<()> {
+fn put_flag(parts: &mut Vec<Filter>, field: Field, flag: Option<Flag>) -> crate::error::Result<()> {
     match flag.map(Flag::wanted) {
         None => Ok(()),
         Some(Some(wanted)) => put(parts, field, Op::Eq, Some(wanted)),

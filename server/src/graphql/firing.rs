@@ -515,4 +515,3 @@ pub fn checked(filter: FiringFilter) -> crate::error::Result<Filter> {
         not: filter.not.map(|part| checked(*part).map(Box::new)).transpose()?,
     })
 }
-

@@ -130,12 +130,7 @@ by_id!(TriggerKey, trigger::Model, store::trigger::find_many);
 by_id!(ActionKey, action::Model, store::action::find_many);
 by_id!(ScheduleKey, schedule::Model, store::schedule::find_many);
 by_id!(FiringKey, firing::Model, store::firing::find_many);
-by_parent!(
-    SchedulesOfTrigger,
-    schedule::Model,
-    store::schedule::find_of_triggers,
-    trigger_id
-);
+by_parent!(SchedulesOfTrigger, schedule::Model, store::schedule::find_of_triggers, trigger_id);
 by_parent!(AttemptsOfFiring, attempt::Model, store::attempt::find_of_firings, firing_id);
 
 impl Loader<FirstPlanned> for Batch {
@@ -159,9 +154,8 @@ impl Loader<TriggerVersionKey> for Batch {
     ) -> Shared<HashMap<TriggerVersionKey, trigger_version::Model>> {
         let pairs: Vec<(TriggerId, i32)> = keys.iter().map(|key| (key.0, key.1)).collect();
         let rows = store::trigger::find_versions(self.app.store(), &pairs).await?;
-        let keyed = |row: trigger_version::Model| {
-            (TriggerVersionKey(row.trigger_id, row.number), row)
-        };
+        let keyed =
+            |row: trigger_version::Model| (TriggerVersionKey(row.trigger_id, row.number), row);
         Ok(rows.into_iter().map(keyed).collect())
     }
 }

@@ -17,7 +17,11 @@ use crate::service::{Scope, action, event, firing, schedule, timer, trigger};
 
 /// Anything that has an id.
 #[derive(Interface)]
-#[graphql(field(name = "id", ty = "ID", desc = "Identity: a prefix that names the noun, and a UUIDv7."))]
+#[graphql(field(
+    name = "id",
+    ty = "ID",
+    desc = "Identity: a prefix that names the noun, and a UUIDv7."
+))]
 pub enum Node {
     /// An action.
     Action(Action),
@@ -70,7 +74,9 @@ impl NodeQuery {
 
 async fn find(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
     let Some((prefix, uuid)) = entity::id::split(id) else {
-        return Err(Error::invalid("id", "expected an id such as trg_01h2xcejqtf2nbrexx3vqjhp41").into());
+        return Err(
+            Error::invalid("id", "expected an id such as trg_01h2xcejqtf2nbrexx3vqjhp41").into()
+        );
     };
     let (app, caller) = (app(ctx), caller(ctx));
     Ok(match prefix.as_str() {

@@ -17,8 +17,8 @@ use super::scalar::{DateTime, Duration, Json};
 use super::trigger::{Trigger, payload_of};
 use crate::error::Error;
 use crate::limits::PREVIEW_ROWS_MAX;
-use crate::service::schedule::{self, Draft, Preview, PreviewInstant, SpecInput, Update};
 use crate::service::Scope;
+use crate::service::schedule::{self, Draft, Preview, PreviewInstant, SpecInput, Update};
 use crate::store::schedule::{Filter, SORT};
 
 /// One time plan of a trigger.
@@ -495,20 +495,14 @@ impl From<ScheduleSpecInput> for SpecInput {
     }
 }
 
-async fn create(
-    ctx: &Context<'_>,
-    input: ScheduleCreateInput,
-) -> crate::error::Result<Model> {
+async fn create(ctx: &Context<'_>, input: ScheduleCreateInput) -> crate::error::Result<Model> {
     let trigger = parse_id("triggerId", &input.trigger_id)?;
     let ScheduleCreateInput { name, spec, payload, idempotency_key, .. } = input;
     let draft = ScheduleInput { name, spec, payload }.draft();
     schedule::create(app(ctx), caller(ctx), trigger, draft, idempotency_key).await
 }
 
-async fn update(
-    ctx: &Context<'_>,
-    input: ScheduleUpdateInput,
-) -> crate::error::Result<Model> {
+async fn update(ctx: &Context<'_>, input: ScheduleUpdateInput) -> crate::error::Result<Model> {
     let update = Update {
         id: parse_id("id", &input.id)?,
         expected_version: input.expected_version,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, OneofObject, SimpleObject};
-use entity::firing::Model;
 use entity::TimerId;
+use entity::firing::Model;
 use futures_util::FutureExt as _;
 
 use super::comparator::DateTimeComparator;

@@ -13,9 +13,7 @@ use super::comparator::{DateTimeComparator, Flag, IdComparator, StringComparator
 use super::connection::{args, connection, cost};
 use super::error::{Result, parse_id, payload};
 use super::firing::{Firing, FiringConnection, firings};
-use super::loader::{
-    ActionKey, SchedulesOfTrigger, TriggerVersionKey, app, caller, load,
-};
+use super::loader::{ActionKey, SchedulesOfTrigger, TriggerVersionKey, app, caller, load};
 use super::scalar::{DateTime, Duration, Json};
 use super::schedule::{Schedule, ScheduleInput};
 use crate::domain::action::Action as Body;
@@ -309,8 +307,7 @@ impl Trigger {
     ) -> Result<FiringConnection> {
         let eq = Some(self.0.id);
         let of_this = crate::domain::comparator::Comparator { eq, ..Default::default() };
-        let filter =
-            crate::store::firing::Filter { trigger: Some(of_this), ..Default::default() };
+        let filter = crate::store::firing::Filter { trigger: Some(of_this), ..Default::default() };
         firings(ctx, filter, (SortKey::CreatedAt, true), args(first, after, last, before)).await
     }
 
@@ -342,9 +339,7 @@ impl TriggerQuery {
     async fn trigger(&self, ctx: &Context<'_>, by: TriggerBy) -> Result<Option<Trigger>> {
         caller(ctx).require(Scope::Read)?;
         let found = match by {
-            TriggerBy::Id(id) => {
-                trigger::find(app(ctx), caller(ctx), parse_id("id", &id)?).await?
-            }
+            TriggerBy::Id(id) => trigger::find(app(ctx), caller(ctx), parse_id("id", &id)?).await?,
             TriggerBy::Name(name) => trigger::find_by_name(app(ctx), caller(ctx), &name).await?,
         };
         Ok(found.map(Trigger))
@@ -457,10 +452,7 @@ impl TriggerMutation {
     }
 }
 
-async fn create(
-    ctx: &Context<'_>,
-    input: TriggerCreateInput,
-) -> crate::error::Result<Model> {
+async fn create(ctx: &Context<'_>, input: TriggerCreateInput) -> crate::error::Result<Model> {
     let create = Create {
         name: input.name,
         description: input.description,
@@ -473,10 +465,7 @@ async fn create(
     trigger::create(app(ctx), caller(ctx), create).await
 }
 
-async fn update(
-    ctx: &Context<'_>,
-    input: TriggerUpdateInput,
-) -> crate::error::Result<Model> {
+async fn update(ctx: &Context<'_>, input: TriggerUpdateInput) -> crate::error::Result<Model> {
     let runs = match input.action {
         MaybeUndefined::Undefined => None,
         MaybeUndefined::Null => Some(None),
@@ -493,10 +482,7 @@ async fn update(
     trigger::update(app(ctx), caller(ctx), update).await
 }
 
-async fn fire_one(
-    ctx: &Context<'_>,
-    input: TriggerFireInput,
-) -> crate::error::Result<Fired> {
+async fn fire_one(ctx: &Context<'_>, input: TriggerFireInput) -> crate::error::Result<Fired> {
     let when = match (input.at, input.delay) {
         (None, None) => When::Now,
         (Some(at), None) => When::At(at.0),

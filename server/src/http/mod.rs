@@ -1,5 +1,6 @@
 //! Floor 7: the wire. Routes, and how the server begins and ends.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use axum::Router;
 use axum::response::Redirect;
 use axum::routing::get;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
@@ -37,11 +39,8 @@ pub struct State {
 
 /// Every route over `app`. `sockets` counts the WebSockets of this process.
 pub fn router(app: &App, sockets: websocket::Sockets) -> Router {
-    let state = State {
-        app: app.clone(),
-        schema: schema::schema(app),
-        allowed_origins: Arc::default(),
-    };
+    let state =
+        State { app: app.clone(), schema: schema::schema(app), allowed_origins: Arc::default() };
     Router::new()
         .route("/", get(|| async { Redirect::to("/playground") }))
         .merge(graphql::routes(sockets))
@@ -52,31 +51,37 @@ pub fn router(app: &App, sockets: websocket::Sockets) -> Router {
         .with_state(state)
 }
 
-/// Serves until shutdown begins and what was begun is answered.
+/// Serves until `stop`, then until what was begun is answered. Between the beginning of shutdown
+/// and `stop` new operations are answered 503, so that clients learn of it.
 ///
 /// # Errors
 /// The listener's own.
-pub async fn serve(app: &App, listener: TcpListener) -> std::io::Result<()> {
+pub async fn serve(app: App, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
     let sockets = websocket::Sockets::default();
-    let router = router(app, sockets.clone());
-    let begun = app.shutdown().token().cancelled_owned();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(begun);
-    let limit = Duration::from_secs(DRAIN_SECS_MAX);
-    let shutdown = app.shutdown().clone();
-    let late = async {
-        shutdown.begun().await;
-        tokio::select! {
-            _ = tokio::time::timeout(limit, std::future::pending::<()>()) => {}
-            () = shutdown.urged() => {}
-        }
+    let router = router(&app, sockets.clone());
+    let serving = async {
+        axum::serve(listener, router)
+            .with_graceful_shutdown(stop.clone().cancelled_owned())
+            .await?;
+        // The server does not wait for upgraded connections by itself.
+        sockets.all_closed().await;
+        Ok(())
     };
     tokio::select! {
-        served = async {
-            serving.await?;
-            // The server does not wait for upgraded connections by itself.
-            sockets.all_closed().await;
-            Ok(())
-        } => served,
-        () = late => Ok(()),
+        served = serving => served,
+        () = out_of_patience(&app, &stop) => Ok(()),
+    }
+}
+
+/// Returns when nothing is waited for any longer.
+async fn out_of_patience(app: &App, stop: &CancellationToken) {
+    let limit = Duration::from_secs(DRAIN_SECS_MAX);
+    let late = async {
+        stop.cancelled().await;
+        let _ = tokio::time::timeout(limit, std::future::pending::<()>()).await;
+    };
+    tokio::select! {
+        () = late => {}
+        () = app.shutdown().urged() => {}
     }
 }

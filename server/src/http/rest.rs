@@ -131,9 +131,8 @@ async fn get_events(
 
 /// Application events only, unless the filter speaks of types.
 fn selection_of(q: Option<&str>) -> Result<Selection> {
-    let refused = |error: crate::domain::filter::FilterError| {
-        Error::invalid("q", error.to_string())
-    };
+    let refused =
+        |error: crate::domain::filter::FilterError| Error::invalid("q", error.to_string());
     let typed = match q {
         Some(q) if Filter::parse(q).map_err(refused)?.field_mentions(Field::Type) => None,
         _ => Some(Filter::compare(Field::Type, Op::Eq, APP_EVENT).map_err(refused)?),
@@ -205,6 +204,9 @@ fn event_json(row: &Model) -> Value {
 }
 
 async fn authenticate(state: &State, headers: &HeaderMap) -> Result<Caller> {
+    if state.app.shutdown().is_begun() {
+        return Err(Error::Unavailable("the server is stopping"));
+    }
     api_key::authenticate(&state.app, credential::of_headers(headers).as_deref()).await
 }
 
@@ -226,9 +228,9 @@ async fn read(headers: &HeaderMap, body: Body) -> std::result::Result<Value, Ref
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    let text = value.to_str().map_err(|_| {
-        Error::invalid("Idempotency-Key", "expected visible ASCII characters")
-    })?;
+    let text = value
+        .to_str()
+        .map_err(|_| Error::invalid("Idempotency-Key", "expected visible ASCII characters"))?;
     Ok(Some(text.to_owned()))
 }
 

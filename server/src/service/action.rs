@@ -69,8 +69,7 @@ pub async fn create(app: &App, caller: &Caller, input: Create) -> Result<row::Mo
         updated_at: now,
         deleted_at: None,
     };
-    let version =
-        version::Model { action_id: row.id, number: 1, body, created_at: now };
+    let version = version::Model { action_id: row.id, number: 1, body, created_at: now };
     let event = changed(app, caller, "action.created", &row);
     app.store()
         .change(Origin::Api, move |change| {
@@ -241,11 +240,7 @@ pub(super) fn expect_version(expected: Option<i32>, actual: i32) -> Result<()> {
     }
 }
 
-async fn get(
-    change: &Change,
-    project: entity::ProjectId,
-    id: ActionId,
-) -> Result<row::Model> {
+async fn get(change: &Change, project: entity::ProjectId, id: ActionId) -> Result<row::Model> {
     let row = store::get(change, project, id).await?;
     row.ok_or_else(|| Error::not_found("id", "action", id))
 }

@@ -57,7 +57,8 @@ pub async fn authenticate(app: &App, credential: Option<&str>) -> Result<Caller>
     let row = match app.keys().get(&hash, now.plus_ms(-KEY_CACHE_MS)) {
         Some(row) => row,
         None => {
-            let row = store::find_by_hash(app.store(), &hash).await?.map(Arc::new).ok_or(REFUSED)?;
+            let row =
+                store::find_by_hash(app.store(), &hash).await?.map(Arc::new).ok_or(REFUSED)?;
             app.keys().put(hash.clone(), now, row.clone());
             row
         }

@@ -106,8 +106,12 @@ pub async fn fire(app: &App, caller: &Caller, input: Fire, mode: Mode) -> Result
                 row.payload = payload;
                 row.correlation_id = input.correlation_id;
                 let id: entity::EventId = app.ids().make();
-                let mut accepted =
-                    of_firing(stamp(id, caller.project), "firing.accepted", &row, Some(&found.name));
+                let mut accepted = of_firing(
+                    stamp(id, caller.project),
+                    "firing.accepted",
+                    &row,
+                    Some(&found.name),
+                );
                 accepted.actor = Some(caller.key.to_string());
                 event::insert(change, vec![accepted]).await?;
                 once.remember(change, caller.project, &[row.id], now).await?;

@@ -27,7 +27,11 @@ impl Once {
     ///
     /// # Errors
     /// A problem of `idempotencyKey`.
-    pub fn new(key: Option<String>, operation: &'static str, input: &impl Serialize) -> Result<Self> {
+    pub fn new(
+        key: Option<String>,
+        operation: &'static str,
+        input: &impl Serialize,
+    ) -> Result<Self> {
         let mut check = Check::new();
         if let Some(key) = &key {
             check.name("idempotencyKey", key, IDEMPOTENCY_KEY_CHARS_MAX);
@@ -59,8 +63,11 @@ impl Once {
             let message = "this key was used within 24 h for another input";
             return Err(Error::conflict("idempotencyKey", message));
         }
-        let ids: Option<Vec<T>> =
-            row.result_ids.split(' ').map(|id| Uuid::parse_str(id).ok().map(T::from_uuid)).collect();
+        let ids: Option<Vec<T>> = row
+            .result_ids
+            .split(' ')
+            .map(|id| Uuid::parse_str(id).ok().map(T::from_uuid))
+            .collect();
         ids.map(Some).ok_or_else(|| Error::Internal("a stored idempotency row".to_owned()))
     }
 

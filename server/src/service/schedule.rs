@@ -15,12 +15,12 @@ use super::{Caller, Scope};
 use crate::app::App;
 use crate::clock::stamped_at;
 use crate::domain::event::{Stamp, definition};
+use crate::domain::outbox::Notice;
 use crate::domain::page::{Page, Slice};
 use crate::domain::plan::{Plan, Spec};
 use crate::domain::planning::Reason;
 use crate::domain::schema::Schema;
 use crate::domain::text::Check;
-use crate::domain::outbox::Notice;
 use crate::error::{Error, Problem, Result, refuse_if_any};
 use crate::limits::{
     DELAY_MS_MAX, NAME_CHARS_MAX, PAYLOAD_BYTES_MAX, PREVIEW_ROWS_MAX, SCHEDULES_PER_TRIGGER_MAX,
@@ -330,12 +330,7 @@ pub async fn count(app: &App, caller: &Caller, filter: &store::Filter) -> Result
 ///
 /// # Errors
 /// Every problem of the plan, and of the number.
-pub fn preview(
-    app: &App,
-    spec: &SpecInput,
-    from: Option<Instant>,
-    rows: i32,
-) -> Result<Preview> {
+pub fn preview(app: &App, spec: &SpecInput, from: Option<Instant>, rows: i32) -> Result<Preview> {
     let now = app.clock().now();
     let mut check = Check::new();
     let rows = usize::try_from(rows).ok().filter(|rows| *rows <= PREVIEW_ROWS_MAX);
@@ -546,11 +541,7 @@ fn check_spec(check: &mut Check, field: &str, input: &SpecInput, now: Instant) -
 
 const DELAY_EXPECTED: &str = "expected a duration from 1 ms to 10 years";
 
-async fn check_payload(
-    change: &Change,
-    trigger: &trigger::Model,
-    checked: &Checked,
-) -> Result<()> {
+async fn check_payload(change: &Change, trigger: &trigger::Model, checked: &Checked) -> Result<()> {
     violations(change, trigger, &checked.payload, "payload").await
 }
 
@@ -573,11 +564,7 @@ async fn get(change: &Change, project: ProjectId, id: ScheduleId) -> Result<row:
     row.ok_or_else(|| Error::not_found("id", "schedule", id))
 }
 
-async fn get_trigger(
-    change: &Change,
-    project: ProjectId,
-    id: TriggerId,
-) -> Result<trigger::Model> {
+async fn get_trigger(change: &Change, project: ProjectId, id: TriggerId) -> Result<trigger::Model> {
     let row = triggers::get(change, project, id).await?;
     row.ok_or_else(|| Error::not_found("triggerId", "trigger", id))
 }

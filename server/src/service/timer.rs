@@ -192,15 +192,13 @@ async fn prepare(
             row.inline_action = Some(action.to_text());
         }
         Target::Action(_) => {}
-        Target::Trigger(id) => {
-            match triggers::find(app.store(), caller.project, *id).await? {
-                None => check.problems.extend(missing("triggerId", "trigger", id)),
-                Some(trigger) => {
-                    let value: Value = serde_json::from_str(&row.payload).unwrap_or(Value::Null);
-                    check_against_schema(app, check, &trigger, Some(&value)).await?;
-                }
+        Target::Trigger(id) => match triggers::find(app.store(), caller.project, *id).await? {
+            None => check.problems.extend(missing("triggerId", "trigger", id)),
+            Some(trigger) => {
+                let value: Value = serde_json::from_str(&row.payload).unwrap_or(Value::Null);
+                check_against_schema(app, check, &trigger, Some(&value)).await?;
             }
-        }
+        },
     }
     Ok((row, start.target.clone()))
 }

@@ -328,11 +328,7 @@ pub async fn find_by_name(app: &App, caller: &Caller, name: &str) -> Result<Opti
 ///
 /// # Errors
 /// The database's own.
-pub async fn find_version(
-    app: &App,
-    id: TriggerId,
-    number: i32,
-) -> Result<Option<version::Model>> {
+pub async fn find_version(app: &App, id: TriggerId, number: i32) -> Result<Option<version::Model>> {
     store::find_version(app.store(), id, number).await
 }
 
@@ -428,17 +424,16 @@ async fn recheck_schedules(change: &Change, row: &row::Model, schema: &Schema) -
         let payload = serde_json::from_str(&plan.payload).unwrap_or(Value::Null);
         for mut problem in schema.violations(&payload) {
             problem.message = format!("the payload of {}: {}", plan.id, problem.message);
-            check.under("payloadSchema", vec![crate::error::Problem { field: String::new(), ..problem }]);
+            check.under(
+                "payloadSchema",
+                vec![crate::error::Problem { field: String::new(), ..problem }],
+            );
         }
     }
     refuse_if_any(check.problems)
 }
 
-async fn require_action(
-    change: &Change,
-    project: ProjectId,
-    id: Option<ActionId>,
-) -> Result<()> {
+async fn require_action(change: &Change, project: ProjectId, id: Option<ActionId>) -> Result<()> {
     let Some(id) = id else { return Ok(()) };
     let found = actions::get(change, project, id).await?;
     found.map(drop).ok_or_else(|| Error::not_found("action.id", "action", id))

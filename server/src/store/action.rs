@@ -3,7 +3,8 @@
 use entity::action::{Column, Entity, Model};
 use entity::{ActionId, ProjectId, TypedId, action_version};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter,
 };
 
 use super::page::{self, Sort};

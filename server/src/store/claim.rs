@@ -83,11 +83,8 @@ pub async fn release(change: &Change, owner: Uuid) -> Result<u64> {
 fn statement(change: &Change, ids: &[FiringId], lease: Lease) -> Statement {
     let places = vec!["?"; ids.len()].join(", ");
     let sql = format!(include_str!("claim.sql"), ids = places);
-    let mut values: Vec<Value> = vec![
-        lease.owner.into(),
-        lease.until.millis().into(),
-        lease.now.millis().into(),
-    ];
+    let mut values: Vec<Value> =
+        vec![lease.owner.into(), lease.until.millis().into(), lease.now.millis().into()];
     values.extend(ids.iter().map(|id| Value::from(id.uuid())));
     values.push(lease.now.millis().into());
     Statement::from_sql_and_values(change.backend(), sql, values)

@@ -3,8 +3,8 @@
 use entity::event::{Class, Column, Entity, Model};
 use entity::{EventId, ProjectId, TypedId, log_floor};
 use sea_orm::{
-    ActiveValue, ColumnTrait, Condition, EntityTrait, FromQueryResult,
-    IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Statement,
+    ActiveValue, ColumnTrait, Condition, EntityTrait, FromQueryResult, IntoActiveModel,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Statement,
 };
 
 use super::page::{self, Sort};

@@ -89,7 +89,8 @@ pub async fn get_open_of_trigger(
     trigger: TriggerId,
 ) -> Result<Vec<Model>> {
     let open = [Status::Waiting, Status::Scheduled, Status::Executing, Status::Retrying];
-    let select = of(project).filter(Column::TriggerId.eq(trigger)).filter(Column::Status.is_in(open));
+    let select =
+        of(project).filter(Column::TriggerId.eq(trigger)).filter(Column::Status.is_in(open));
     Ok(select.all(change.tx()).await?)
 }
 
@@ -181,7 +182,8 @@ fn condition(filter: &Filter) -> Condition {
         all = all.add(condition(part));
     }
     if !filter.or.is_empty() {
-        all = all.add(filter.or.iter().fold(Condition::any(), |any, part| any.add(condition(part))));
+        all =
+            all.add(filter.or.iter().fold(Condition::any(), |any, part| any.add(condition(part))));
     }
     if let Some(part) = &filter.not {
         all = all.add(condition(part).not());

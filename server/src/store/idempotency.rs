@@ -1,7 +1,7 @@
 //! Idempotency keys: what a repeated request answers with.
 
-use entity::idempotency::{Column, Entity, Model};
 use entity::ProjectId;
+use entity::idempotency::{Column, Entity, Model};
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 
 use super::Change;
@@ -9,9 +9,7 @@ use crate::error::Result;
 
 /// What `key` stands for in this project.
 pub async fn find(change: &Change, project: ProjectId, key: &str) -> Result<Option<Model>> {
-    let select = Entity::find()
-        .filter(Column::ProjectId.eq(project))
-        .filter(Column::Key.eq(key));
+    let select = Entity::find().filter(Column::ProjectId.eq(project)).filter(Column::Key.eq(key));
     Ok(select.one(change.tx()).await?)
 }
 

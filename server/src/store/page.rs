@@ -78,9 +78,9 @@ fn beyond<C: ColumnTrait>(sort: Sort<C>, cursor: Cursor, is_greater: bool) -> Co
     if sort.is_key_unique {
         return compare(key, cursor.key.into()).into_condition();
     }
-    Condition::any().add(compare(key, cursor.key.into())).add(
-        Condition::all().add(key.eq(cursor.key)).add(compare(sort.id, cursor.id.into())),
-    )
+    Condition::any()
+        .add(compare(key, cursor.key.into()))
+        .add(Condition::all().add(key.eq(cursor.key)).add(compare(sort.id, cursor.id.into())))
 }
 
 /// The condition that `comparator` puts on `column`.

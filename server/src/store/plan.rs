@@ -10,10 +10,7 @@ use entity::firing::{self, Cause, Status};
 use entity::schedule::{self, Model, State};
 use entity::{FiringId, Instant, ScheduleId, TypedId, event, trigger};
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{
-    ColumnTrait, EntityTrait, FromQueryResult, QueryFilter,
-    QueryOrder, QuerySelect,
-};
+use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
 
 use super::{Change, Store, bulk, page, schedule as schedules};
 use crate::clock::{Ids, stamped_at};
@@ -102,12 +99,7 @@ pub async fn advance_due(
 }
 
 /// Advances `rows`, which live: plans ahead, catches up, folds.
-pub async fn advance(
-    change: &Change,
-    ids: &Ids,
-    now: Instant,
-    rows: Vec<Model>,
-) -> Result<Report> {
+pub async fn advance(change: &Change, ids: &Ids, now: Instant, rows: Vec<Model>) -> Result<Report> {
     let mut report = Report::default();
     if rows.is_empty() {
         return Ok(report);
@@ -296,10 +288,7 @@ async fn triggers_of(
 }
 
 /// The planned and unclaimed instants of several schedules, oldest first.
-async fn waiting_of(
-    change: &Change,
-    rows: &[Model],
-) -> Result<HashMap<ScheduleId, Vec<Instant>>> {
+async fn waiting_of(change: &Change, rows: &[Model]) -> Result<HashMap<ScheduleId, Vec<Instant>>> {
     #[derive(FromQueryResult)]
     struct Row {
         schedule_id: ScheduleId,

@@ -49,7 +49,8 @@ async fn raise_floor(change: &Change, class: Class, seq: i64) -> Result<()> {
     use sea_orm::sea_query::{Expr, OnConflict};
     use sea_orm::{EntityTrait, IntoActiveModel};
     let greater = "CASE WHEN log_floor.seq < excluded.seq THEN excluded.seq ELSE log_floor.seq END";
-    let raise = OnConflict::column(Column::Class).value(Column::Seq, Expr::cust(greater)).to_owned();
+    let raise =
+        OnConflict::column(Column::Class).value(Column::Seq, Expr::cust(greater)).to_owned();
     Entity::insert(Model { class, seq }.into_active_model())
         .on_conflict(raise)
         .exec_without_returning(change.tx())

@@ -5,8 +5,8 @@ use entity::attempt;
 use entity::firing::{Column, Entity, Model, Status};
 use entity::{AttemptId, FiringId, Instant, ProjectId, TypedId, event};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter,
-    QueryOrder, QuerySelect, Statement, Value,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QuerySelect, Statement, Value,
 };
 
 use super::{Change, Store};
@@ -52,9 +52,9 @@ pub async fn waiting(
         project_id: ProjectId,
         due_at: Instant,
     }
-    let is_after = Condition::any().add(Column::DueAt.gt(after.due_at)).add(
-        Condition::all().add(Column::DueAt.eq(after.due_at)).add(Column::Id.gt(after.firing)),
-    );
+    let is_after = Condition::any()
+        .add(Column::DueAt.gt(after.due_at))
+        .add(Condition::all().add(Column::DueAt.eq(after.due_at)).add(Column::Id.gt(after.firing)));
     let rows = Entity::find()
         .select_only()
         .columns([Column::Id, Column::ProjectId, Column::DueAt])

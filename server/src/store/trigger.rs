@@ -99,9 +99,8 @@ pub async fn get_version(change: &Change, id: TriggerId, number: i32) -> Result<
 
 /// How many triggers that live name this action.
 pub async fn count_naming(change: &Change, action: ActionId) -> Result<u64> {
-    let select = Entity::find()
-        .filter(Column::ActionId.eq(action))
-        .filter(Column::DeletedAt.is_null());
+    let select =
+        Entity::find().filter(Column::ActionId.eq(action)).filter(Column::DeletedAt.is_null());
     Ok(select.count(change.tx()).await?)
 }
 
@@ -228,6 +227,8 @@ fn in_state(state: DerivedState) -> Condition {
     match state {
         DerivedState::Paused => Condition::all().add(state_is(State::Paused)),
         DerivedState::Completed => Condition::all().add(state_is(State::Active)).add(is_completed),
-        DerivedState::Active => Condition::all().add(state_is(State::Active)).add(is_completed.not()),
+        DerivedState::Active => {
+            Condition::all().add(state_is(State::Active)).add(is_completed.not())
+        }
     }
 }

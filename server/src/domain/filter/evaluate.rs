@@ -180,6 +180,7 @@ fn contains_folded(text: &str, part: &str) -> bool {
 mod tests {
     use super::EventView;
     use crate::domain::filter::{Filter, Severity};
+    use entity::event::Class;
     use entity::{EventId, Instant, TypedId};
 
     const ARCHIVE_AFTER_MS: i64 = 7_200_000;
@@ -272,7 +273,9 @@ mod tests {
     fn an_event_of_an_application_is_never_archived() {
         let filter = Filter::parse("isArchived eq true").expect("it parses");
         let app = EventView { class: Class::App, ..event() };
-        assert!(filter.matches(&event(), Instant::MAX, 0) && !filter.matches(&app, Instant::MAX, 0));
+        assert!(
+            filter.matches(&event(), Instant::MAX, 0) && !filter.matches(&app, Instant::MAX, 0)
+        );
     }
 
     #[test]

@@ -1,0 +1,226 @@
+//! `TestApp`: one running Belfry.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_graphql::{Request, Variables};
+use belfry::app::{App, Settings};
+use belfry::clock::{Clock, ManualClock, SystemClock};
+use belfry::config::MasterKey;
+use belfry::engine::Engine;
+use belfry::graphql::{Schema, schema};
+use belfry::service::api_key::Made;
+use belfry::service::{Caller, Scope, Scopes, api_key, project};
+use entity::Instant;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
+
+/// When every story begins: a Monday.
+pub const START: &str = "2026-03-02T10:00:00Z";
+
+/// A whole Belfry on a real SQLite file. Its duties run when [`TestApp::work`] is called, its
+/// time passes when [`TestApp::advance`] is.
+pub struct TestApp {
+    /// The app itself, for stories that look inside.
+    pub app: App,
+    /// Its duties.
+    pub engine: Engine,
+    /// Whom the stories' operations are run for.
+    pub caller: Caller,
+    clock: Option<Arc<ManualClock>>,
+    schema: Schema,
+    key: Made,
+    url: OnceCell<String>,
+    /// Gone with the app.
+    dir: Arc<TempDir>,
+}
+
+impl TestApp {
+    /// A new one whose clock stands at [`START`].
+    pub async fn start() -> Self {
+        let dir = Arc::new(TempDir::new().expect("a folder for the database"));
+        let clock = Arc::new(ManualClock::new(instant(START)));
+        Self::open(dir, clock.clone(), Some(clock)).await
+    }
+
+    /// A new one on the machine's clock, that is already served.
+    pub async fn live() -> Self {
+        let dir = Arc::new(TempDir::new().expect("a folder for the database"));
+        let app = Self::open(dir, Arc::new(SystemClock::new()), None).await;
+        app.listen().await;
+        app
+    }
+
+    /// The same database after the process died and was started anew: nothing was given back.
+    pub async fn restart(self) -> Self {
+        let (dir, clock) = (self.dir.clone(), self.clock.clone().expect("a manual clock"));
+        self.app.shutdown().at_once();
+        self.app.store().close().await;
+        drop(self);
+        let app = Self::open(dir, clock.clone(), Some(clock)).await;
+        app.engine.prepare().await.expect("the engine prepares");
+        app
+    }
+
+    async fn open(
+        dir: Arc<TempDir>,
+        clock: Arc<dyn Clock>,
+        manual: Option<Arc<ManualClock>>,
+    ) -> Self {
+        let settings = Settings {
+            database_url: format!("sqlite://{}/belfry.db", dir.path().display()),
+            master_key: MasterKey([7; 32]),
+            allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
+            concurrency: 64,
+            archive_after_ms: 2 * 3_600_000,
+            delete_after_ms: 48 * 3_600_000,
+        };
+        let app = App::open(settings, clock).await.expect("the app opens");
+        project::bootstrap(&app, None).await.expect("the first start");
+        let owner = project::only(&app).await.expect("the project").id;
+        let scopes = Scopes::new(vec![Scope::Admin]);
+        let key = api_key::create(&app, owner, "story", scopes, None).await.expect("a key");
+        let caller = api_key::authenticate(&app, Some(&key.text)).await.expect("the key holds");
+        let engine = Engine::new(&app);
+        let schema = schema(&app);
+        Self { app, engine, caller, clock: manual, schema, key, url: OnceCell::new(), dir }
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> Instant {
+        self.app.clock().now()
+    }
+
+    /// Lets `by` pass and does what is due then.
+    pub async fn advance(&self, by: Duration) {
+        self.clock.as_ref().expect("a manual clock").advance(by);
+        self.work().await;
+    }
+
+    /// Lets `by` pass; nobody works.
+    pub fn pass(&self, by: Duration) {
+        self.clock.as_ref().expect("a manual clock").advance(by);
+    }
+
+    /// Every duty, until nothing is left to do now.
+    pub async fn work(&self) {
+        loop {
+            while self.engine.planner.run_once().await.expect("planning").schedules != 0 {}
+            self.engine.sweeper.run_once().await.expect("a sweep");
+            let mut pulled = 0;
+            loop {
+                let report = self.engine.executor.run_once().await.expect("a claim");
+                if report.pulled == 0 {
+                    break;
+                }
+                pulled += report.pulled;
+                self.engine.executor.idle().await;
+            }
+            if pulled == 0 {
+                return;
+            }
+        }
+    }
+
+    /// The answer to an operation of the story's key, in process: `{data, errors}`.
+    pub async fn graphql(&self, query: &str, variables: Value) -> Value {
+        self.graphql_as(&self.caller, query, variables).await
+    }
+
+    /// The same for another caller.
+    pub async fn graphql_as(&self, caller: &Caller, query: &str, variables: Value) -> Value {
+        let request =
+            Request::new(query).variables(Variables::from_json(variables)).data(caller.clone());
+        let response = self.schema.execute(request).await;
+        serde_json::to_value(&response).expect("a response is JSON")
+    }
+
+    /// `data.<field>` of an operation that must have no errors.
+    pub async fn ask(&self, field: &str, query: &str, variables: Value) -> Value {
+        let answer = self.graphql(query, variables).await;
+        assert!(answer.get("errors").is_none(), "{query}: {answer}");
+        answer["data"][field].clone()
+    }
+
+    /// A mutation that must be done: its payload, without user errors.
+    pub async fn done(&self, field: &str, query: &str, input: Value) -> Value {
+        let payload = self.ask(field, query, json!({ "input": input })).await;
+        assert_eq!(payload["userErrors"], json!([]), "{field}");
+        payload
+    }
+
+    /// A mutation that must be refused: its user errors, each as `CODE field: message`.
+    pub async fn refused(&self, field: &str, query: &str, input: Value) -> Vec<String> {
+        let payload = self.ask(field, query, json!({ "input": input })).await;
+        let errors = payload["userErrors"].as_array().expect("user errors").clone();
+        assert!(!errors.is_empty(), "{field} was not refused: {payload}");
+        let shown = |error: &Value| {
+            format!(
+                "{} {}: {}",
+                error["code"].as_str().unwrap_or_default(),
+                error["field"].as_str().unwrap_or("-"),
+                error["message"].as_str().unwrap_or_default()
+            )
+        };
+        errors.iter().map(shown).collect()
+    }
+
+    /// The schema, for subscriptions: `app.stream(query)`.
+    pub fn stream(&self, query: &str) -> futures_util::stream::BoxStream<'static, Value> {
+        use futures_util::StreamExt as _;
+        let request = Request::new(query).data(self.caller.clone());
+        let schema = self.schema.clone();
+        let stream = async_stream(schema, request);
+        stream.map(|response| serde_json::to_value(&response).expect("JSON")).boxed()
+    }
+
+    /// The server's address, `http://127.0.0.1:<port>`; it listens from the first call on.
+    pub fn url(&self) -> String {
+        self.url.get().expect("TestApp::live, or listen, was called").clone()
+    }
+
+    /// Serves over HTTP; returns the address.
+    pub async fn listen(&self) -> String {
+        let start = || async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let address = listener.local_addr().expect("an address");
+            let app = self.app.clone();
+            let stop = CancellationToken::new();
+            tokio::spawn(async move { belfry::http::serve(app, listener, stop).await });
+            format!("http://{address}")
+        };
+        self.url.get_or_init(start).await.clone()
+    }
+
+    /// The text of the story's key.
+    pub fn key(&self) -> &str {
+        &self.key.text
+    }
+
+    /// Revokes the story's key.
+    pub async fn revoke_key(&self) {
+        let project = self.caller.project;
+        api_key::revoke(&self.app, project, self.key.row.id).await.expect("the key is revoked");
+    }
+
+    /// Begins to shut down.
+    pub fn begin_shutdown(&self) {
+        self.app.shutdown().begin();
+    }
+}
+
+fn async_stream(
+    schema: Schema,
+    request: Request,
+) -> impl futures_util::Stream<Item = async_graphql::Response> + Send + 'static {
+    use futures_util::StreamExt as _;
+    futures_util::stream::once(async move { schema.execute_stream(request).boxed() }).flatten()
+}
+
+/// An instant from RFC 3339.
+pub fn instant(text: &str) -> Instant {
+    Instant::parse(text).expect("RFC 3339")
+}
