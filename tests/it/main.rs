@@ -6,6 +6,7 @@ use tests::TestApp;
 
 mod cron;
 mod filter;
+mod floors;
 mod guard;
 mod http_graphql;
 mod websocket;

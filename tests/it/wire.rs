@@ -1,8 +1,6 @@
 //! Clients that send exactly what a test says and hide nothing of what comes back. Used by
 //! `http_graphql.rs`, `websocket.rs` and `guard.rs`.
 
-#![expect(clippy::expect_used, reason = "helpers of tests fail the test that calls them")]
-
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};

@@ -376,7 +376,6 @@ impl EventSubscription {
     /// The log as it grows, in log order, from `after` or from now on. Each batch carries a cursor
     /// that resumes exactly after it; a reader that is older than retention gets a `gap` first.
     /// Test entries are left out unless a filter speaks of them.
-    #[expect(clippy::too_many_arguments, reason = "a place, two filters, and the pace")]
     async fn events(
         &self,
         ctx: &Context<'_>,

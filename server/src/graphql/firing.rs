@@ -145,6 +145,7 @@ pub struct FiringOrder {
 }
 
 /// What firings are sorted by.
+#[expect(clippy::enum_variant_names, reason = "each is the name of a field of a firing")]
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 pub enum FiringOrderField {
     /// When it was accepted or planned.

@@ -1,0 +1,65 @@
+# Belfry. `make run` serves it, `make test` checks everything; both build or install what they need.
+
+CARGO  ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+BELFRY := $(TARGET)/debug/belfry
+# Vite needs Node 20.19; an older one counts as none.
+NODE   := $(shell node -e 'const [a, b] = process.versions.node.split(".").map(Number); \
+            if (20 < a || (a === 20 && 19 <= b)) console.log("node")' 2>/dev/null)
+NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo nextest)
+
+export BELFRY_BIN := $(abspath $(BELFRY))
+
+.PHONY: help run test test-fast lint build schema console console-test browser load
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+run: console ## build and serve on http://127.0.0.1:8000 with ./belfry.db; loopback targets allowed
+	$(CARGO) build --release --bin belfry
+	BELFRY_ALLOW_TARGETS=127.0.0.0/8,::1/128 $(TARGET)/release/belfry serve
+
+test: ## every check; installs what is missing (Debian)
+	tests/install.sh
+	$(MAKE) console
+	$(MAKE) lint
+	$(MAKE) test-fast
+	$(MAKE) console-test
+	$(MAKE) browser
+
+test-fast: build ## the Rust tests alone
+ifeq ($(NEXTEST),)
+	$(CARGO) test --workspace
+else
+	$(CARGO) nextest run --workspace --no-fail-fast
+endif
+
+lint: ## formatting, clippy, dependencies
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) deny --log-level error check bans licenses sources
+
+build: ## the debug binary, which the process tests start
+	$(CARGO) build --bin belfry
+
+schema: build ## write schema.graphql anew
+	$(BELFRY) schema > schema.graphql
+
+console: ## the bundle of the playground, when Node is there
+ifeq ($(NODE),)
+	@echo 'No Node 20.19 or newer: the small built-in query page stands in for the playground'
+else
+	@cd console && ([ -d node_modules ] || npm ci --no-audit --no-fund --silent) && npm run --silent build
+endif
+
+console-test: ## the operations that the playground offers, against schema.graphql
+ifneq ($(NODE),)
+	cd console && npm run --silent check
+endif
+
+browser: build ## the playground of a real server in a real browser
+	tests/browser/run.sh
+
+load: ## 1,000 timers and 500 API firings over 10 s, and a process killed in the middle of 1,000 timers
+	$(CARGO) build --release --bin belfry
+	BELFRY_BIN=$(abspath $(TARGET)/release/belfry) $(CARGO) run --release --package tests --bin load
