@@ -20,6 +20,7 @@ mod firing;
 pub mod guard;
 mod loader;
 mod node;
+pub mod order;
 mod scalar;
 mod schedule;
 mod server;

@@ -15,6 +15,7 @@ use futures_util::FutureExt;
 use serde_json::Value;
 use tokio::time::timeout;
 
+use crate::graphql::order::Order;
 use crate::graphql::{Schema, guard};
 use crate::http::params::Params;
 use crate::http::status::{Outcome, Refusal};
@@ -27,30 +28,40 @@ const REQUEST_ERRORS_MAX: usize = 100;
 /// Messages of async-graphql's own limits; it gives them no code.
 const TOO_COMPLEX: [&str; 2] = ["Query is too complex.", "Query is nested too deep."];
 
+/// A request that passed the guard.
+pub struct Prepared {
+    /// What async-graphql executes.
+    pub request: Request,
+    /// What the chosen operation is.
+    pub kind: OperationType,
+    /// The order of its responses.
+    pub order: Order,
+}
+
 /// Guards the query and makes the request that async-graphql executes for `caller`.
 ///
 /// # Errors
 /// The one error of a query that is not executed, with its code.
-pub fn prepare(params: Params, caller: Caller) -> Result<(Request, OperationType), ServerError> {
+pub fn prepare(params: Params, caller: Caller) -> Result<Prepared, ServerError> {
     let admitted = guard::check(&params.query, params.operation_name.as_deref())?;
     let variables = Variables::from_json(Value::Object(params.variables));
     admitted.check_variables(&variables)?;
-    let kind = admitted.kind();
+    let (kind, order) = (admitted.kind(), admitted.order());
     let mut request = Request::new(params.query).variables(variables).data(caller);
     request.operation_name = params.operation_name;
     admitted.hand_to(&mut request);
-    Ok((request, kind))
+    Ok(Prepared { request, kind, order })
 }
 
 /// Executes a query or a mutation.
 ///
 /// # Errors
 /// [`Refusal::Unavailable`] when the time is up, [`Refusal::Internal`] when a resolver panicked.
-pub async fn once(schema: &Schema, request: Request) -> Result<Outcome, Refusal> {
+pub async fn once(schema: &Schema, prepared: Prepared) -> Result<Outcome, Refusal> {
     let limit = Duration::from_secs(EXECUTION_SECS_MAX);
-    let execution = AssertUnwindSafe(Box::pin(schema.execute(request))).catch_unwind();
+    let execution = AssertUnwindSafe(Box::pin(schema.execute(prepared.request))).catch_unwind();
     match timeout(limit, execution).await {
-        Ok(Ok(response)) => Ok(outcome(response)),
+        Ok(Ok(response)) => Ok(outcome(response, &prepared.order)),
         Ok(Err(panic)) => Err(panicked(&*panic)),
         Err(_) => Err(out_of_time()),
     }
@@ -74,14 +85,16 @@ pub fn panicked(panic: &(dyn Any + Send)) -> Refusal {
     Refusal::Internal
 }
 
-/// Tells results from request errors: the latter have no data and point at no field.
+/// Tells results from request errors: the latter have no data and point at no field. Results are
+/// put into `order`.
 #[must_use]
-pub fn outcome(mut response: Response) -> Outcome {
+pub fn outcome(mut response: Response, order: &Order) -> Outcome {
     let is_result = response.data != async_graphql::Value::Null
         || response.errors.is_empty()
         || response.errors.iter().any(|error| !error.path.is_empty());
     response.errors.iter_mut().for_each(give_code);
     if is_result {
+        order.apply(&mut response.data);
         return Outcome::Result(response);
     }
     response.errors.truncate(REQUEST_ERRORS_MAX);

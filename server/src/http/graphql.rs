@@ -112,17 +112,17 @@ async fn answer(
         Source::Get(query) => Params::from_query_string(query).map_err(Refusal::BadRequest)?,
         Source::Post(body) => read_params(headers, body).await?,
     };
-    let (request, kind) = match execute::prepare(params, caller) {
+    let prepared = match execute::prepare(params, caller) {
         Ok(prepared) => prepared,
         Err(error) => return Ok(Outcome::RequestError(vec![error])),
     };
-    match kind {
+    match prepared.kind {
         OperationType::Mutation if is_get => {
             Err(Refusal::MethodNotAllowed { allow: "POST", message: "A mutation needs POST." })
         }
         OperationType::Subscription => Ok(Outcome::RequestError(vec![no_subscription()])),
         OperationType::Query | OperationType::Mutation => {
-            execute::once(&state.schema, request).await
+            execute::once(&state.schema, prepared).await
         }
     }
 }

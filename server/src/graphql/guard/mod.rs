@@ -26,6 +26,7 @@ use async_graphql::{
 };
 
 use crate::error::Code;
+use crate::graphql::order::Order;
 
 /// A document that passed the guard.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ pub struct Admitted {
     kind: OperationType,
     /// Variables of the chosen operation that have neither a default nor null.
     required: Vec<Positioned<Name>>,
+    order: Order,
 }
 
 impl Admitted {
@@ -55,6 +57,12 @@ impl Admitted {
         let Some(name) = self.required.iter().find(missing) else { return Ok(()) };
         let message = format!("Variable \"${}\" needs a value that is not null.", name.node);
         Err(GuardError::Variable(message, vec![name.pos]))
+    }
+
+    /// The order of the response.
+    #[must_use]
+    pub fn order(&self) -> Order {
+        self.order.clone()
     }
 
     /// Gives `request` the parsed document, so that async-graphql does not parse it again.
@@ -134,7 +142,8 @@ pub fn check(query: &str, operation_name: Option<&str>) -> Result<Admitted, Guar
         check_subscription(operation)?;
     }
     let (kind, required) = (operation.ty, required(operation));
-    Ok(Admitted { document, kind, required })
+    let order = Order::of(&operation.selection_set.node, &document.fragments);
+    Ok(Admitted { document, kind, required, order })
 }
 
 /// The specification's `GetOperation` (6.1), in the words of async-graphql.

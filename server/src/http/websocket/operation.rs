@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::outbox::{Gone, Outbox, Place};
 use super::protocol::FromServer;
 use crate::graphql::Schema;
-use crate::http::execute;
+use crate::http::execute::{self, Prepared};
 use crate::http::params::Params;
 use crate::http::status::{Outcome, Refusal};
 use crate::limits::EXECUTION_SECS_MAX;
@@ -77,7 +77,7 @@ impl Task {
 
     async fn all(&self, schema: &Schema, params: Params, caller: Caller) -> Result<(), Gone> {
         let mut place = self.outbox.place().await?;
-        let (request, kind) = match execute::prepare(params, caller) {
+        let Prepared { request, kind, order } = match execute::prepare(params, caller) {
             Ok(prepared) => prepared,
             Err(error) => return self.fail(place, &[error]),
         };
@@ -91,7 +91,7 @@ impl Task {
             };
             let did_not_begin =
                 kind == OperationType::Subscription && is_first && has_no_source(&result);
-            match execute::outcome(result) {
+            match execute::outcome(result, &order) {
                 Outcome::RequestError(errors) => return self.fail(place, &errors),
                 Outcome::Result(result) if did_not_begin => {
                     return self.fail(place, &result.errors);
