@@ -5,6 +5,7 @@
 use tests::TestApp;
 
 mod cron;
+mod engine;
 mod filter;
 mod floors;
 mod guard;

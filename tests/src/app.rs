@@ -46,10 +46,16 @@ impl TestApp {
         Self::open(dir, clock.clone(), Some(clock)).await
     }
 
-    /// A new one on the machine's clock, that is already served.
+    /// A new one on the machine's clock, that is already served; its engine stands still.
     pub async fn live() -> Self {
+        Self::live_with(64).await
+    }
+
+    /// The same with room for `concurrency` firings at a time.
+    pub async fn live_with(concurrency: usize) -> Self {
         let dir = Arc::new(TempDir::new().expect("a folder for the database"));
-        let app = Self::open(dir, Arc::new(SystemClock::new()), None).await;
+        let clock = Arc::new(SystemClock::new());
+        let app = Self::open_with(dir, clock, None, concurrency).await;
         app.listen().await;
         app
     }
@@ -70,11 +76,20 @@ impl TestApp {
         clock: Arc<dyn Clock>,
         manual: Option<Arc<ManualClock>>,
     ) -> Self {
+        Self::open_with(dir, clock, manual, 64).await
+    }
+
+    async fn open_with(
+        dir: Arc<TempDir>,
+        clock: Arc<dyn Clock>,
+        manual: Option<Arc<ManualClock>>,
+        concurrency: usize,
+    ) -> Self {
         let settings = Settings {
             database_url: format!("sqlite://{}/belfry.db", dir.path().display()),
             master_key: MasterKey([7; 32]),
             allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
-            concurrency: 64,
+            concurrency,
             archive_after_ms: 2 * 3_600_000,
             delete_after_ms: 48 * 3_600_000,
         };

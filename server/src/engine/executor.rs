@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use entity::{FiringId, Instant};
 use futures_util::FutureExt as _;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::recorder;
@@ -31,6 +31,22 @@ pub struct Executor {
     finished: mpsc::Sender<Finished>,
     freed: Notify,
     drained: CancellationToken,
+}
+
+/// The place of one firing that runs. It is free again, and its lease no longer renewed, when it
+/// is dropped: once the result is durable, or given up.
+pub(super) struct Slot {
+    permit: Option<OwnedSemaphorePermit>,
+    firing: FiringId,
+    executor: Arc<Executor>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.executor.lock().remove(&self.firing);
+        drop(self.permit.take());
+        self.executor.freed.notify_one();
+    }
 }
 
 /// What one pass did.
@@ -146,15 +162,15 @@ impl Executor {
 
     async fn start(self: &Arc<Self>, claimed: Claimed) {
         // There is one: `run_once` asked for no more than were free, and only it takes any.
-        let Ok(slot) = self.slots.clone().acquire_owned().await else { return };
+        let Ok(permit) = self.slots.clone().acquire_owned().await else { return };
         let id = claimed.firing.id;
         let cancel = CancellationToken::new();
         self.lock().insert(id, cancel.clone());
         let executor = self.clone();
+        let slot = Slot { permit: Some(permit), firing: id, executor: self.clone() };
         tokio::spawn(async move {
             let running = AssertUnwindSafe(run(&executor.app, &claimed, cancel.clone()));
             let done = running.catch_unwind().await;
-            executor.lock().remove(&id);
             match done {
                 // Whoever cancelled wrote what became of it.
                 Ok(outcome) if !cancel.is_cancelled() => {
@@ -166,7 +182,6 @@ impl Executor {
                     drop(slot);
                 }
             }
-            executor.freed.notify_one();
         });
     }
 

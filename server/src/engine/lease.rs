@@ -1,4 +1,4 @@
-//! Leases: renewed every 5 s for everything that this process executes; what it lost (cancelled, or
+//! Leases: renewed every 5 s for everything that runs or waits to be recorded; what it lost (cancelled, or
 //! taken over) is stopped. A notice of the bus stops a cancelled firing sooner.
 
 use std::sync::Arc;
@@ -41,10 +41,11 @@ async fn renew(executor: &Executor) -> crate::error::Result<()> {
     }
     let owner = app.process();
     let until = app.clock().now().plus_ms(LEASE_MS);
+    let ids = running.clone();
     let owned = app
         .store()
         .change(Origin::Engine, move |change| {
-            async move { claim::renew(change, owner, until).await }.boxed()
+            async move { claim::renew(change, &ids, owner, until).await }.boxed()
         })
         .await?;
     let owned: std::collections::HashSet<_> = owned.into_iter().collect();

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use entity::firing::{Model, Status};
 use entity::{AttemptId, EventId, Instant, TypedId, attempt, event};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
+use super::executor::Slot;
 use crate::app::App;
 use crate::clock::stamped_at;
 use crate::domain::action::{Action, StageSpec};
@@ -28,7 +28,7 @@ pub(super) struct Finished {
     /// What is to be written.
     pub outcome: Outcome,
     /// The slot of the executor.
-    pub slot: OwnedSemaphorePermit,
+    pub slot: Slot,
 }
 
 /// Runs the firing to the end of this attempt.

@@ -62,14 +62,29 @@ pub async fn claim(change: &Change, ids: &[FiringId], lease: Lease) -> Result<Ve
     Ok(claimed)
 }
 
-/// Prolongs every lease of a process; returns what it still owns.
-pub async fn renew(change: &Change, owner: Uuid, until: Instant) -> Result<Vec<FiringId>> {
-    let sql = "UPDATE firing SET lease_until = ? \
-               WHERE status = 'EXECUTING' AND lease_owner = ? RETURNING id";
-    let values: [Value; 2] = [until.millis().into(), owner.into()];
-    let statement = Statement::from_sql_and_values(change.backend(), sql, values);
-    let rows = change.tx().query_all_raw(statement).await?;
-    rows.iter().map(|row| Ok(row.try_get("", "id")?)).collect()
+/// Prolongs the leases of `ids` that `owner` still has; returns those.
+pub async fn renew(
+    change: &Change,
+    ids: &[FiringId],
+    owner: Uuid,
+    until: Instant,
+) -> Result<Vec<FiringId>> {
+    let mut owned = Vec::with_capacity(ids.len());
+    for run in bulk::runs(ids) {
+        let sql = format!(
+            "UPDATE firing SET lease_until = ? WHERE id IN ({}) \
+             AND status = 'EXECUTING' AND lease_owner = ? RETURNING id",
+            vec!["?"; run.len()].join(", ")
+        );
+        let mut values: Vec<Value> = vec![until.millis().into()];
+        values.extend(run.iter().map(|id| Value::from(id.uuid())));
+        values.push(owner.into());
+        let statement = Statement::from_sql_and_values(change.backend(), sql, values);
+        for row in change.tx().query_all_raw(statement).await? {
+            owned.push(row.try_get("", "id")?);
+        }
+    }
+    Ok(owned)
 }
 
 /// Gives everything back that a process still owns: it is due again at once.

@@ -20,7 +20,7 @@ use crate::domain::outbox::Due;
 use crate::domain::plan::Spec;
 use crate::domain::planning::{Cursor, Reason, Skip, Step, step, superseded};
 use crate::error::{Error, Result};
-use crate::limits::CATCH_UP_GRACE_MS;
+use crate::limits::{CATCH_UP_GRACE_MS, CATCH_UP_WINDOW_MS};
 
 /// What one planning pass did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,21 +49,27 @@ pub async fn next_look(store: &Store) -> Result<Option<Instant>> {
     Ok(row.and_then(|row| row.first))
 }
 
-/// Schedules with planned firings that nobody took within the grace: the planner must look at them
-/// whatever their `plan_at` says.
+/// Schedules with planned firings that nobody took within the grace and that something is to be
+/// done about, whatever their `plan_at` says: a newer one is due as well, or all are too old.
 pub async fn missed(store: &Store, now: Instant, limit: u64) -> Result<Vec<ScheduleId>> {
     #[derive(FromQueryResult)]
     struct Row {
         schedule_id: ScheduleId,
     }
+    let grace = now.plus_ms(-CATCH_UP_GRACE_MS);
+    let window = now.plus_ms(-CATCH_UP_WINDOW_MS);
+    let due_at = || Expr::col(firing::Column::DueAt);
+    let is_superseded = due_at().count().gt(1).and(due_at().min().lt(grace.millis()));
+    let is_too_old = due_at().max().lt(window.millis());
     let rows = firing::Entity::find()
         .select_only()
         .column(firing::Column::ScheduleId)
-        .distinct()
         .filter(firing::Column::Status.eq(Status::Scheduled))
         .filter(firing::Column::Cause.eq(Cause::Schedule))
         .filter(firing::Column::Epoch.eq(0))
-        .filter(firing::Column::DueAt.lt(now.plus_ms(-CATCH_UP_GRACE_MS)))
+        .filter(firing::Column::DueAt.lte(now))
+        .group_by(firing::Column::ScheduleId)
+        .having(is_superseded.or(is_too_old))
         .limit(limit)
         .into_model::<Row>()
         .all(store.readers())

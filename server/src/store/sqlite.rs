@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use migration::{Migrator, MigratorTrait};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
 /// Connections that read: each costs a thread; two cores are busy with four.
@@ -62,8 +62,6 @@ fn options(url: &str, connections: u32, access: Access) -> ConnectOptions {
 
 /// Runs the missing steps; refuses a schema that is newer than this binary.
 async fn migrate(db: &DatabaseConnection) -> Result<(), DbErr> {
-    // Two processes may start at once (a server and a command): the first takes the write lock.
-    db.execute_unprepared("PRAGMA optimize").await?;
     let known = Migrator::migrations().len();
     let applied = Migrator::get_applied_migrations(db).await;
     if let Ok(applied) = applied
