@@ -1,25 +1,34 @@
 //! What an operator may set, and where from: flag, then environment, then file, then default.
 //!
-//! clap reads flags and environment; the file (TOML, the long flag names as keys) replaces the
-//! defaults before clap runs. Everything is checked before anything starts, and a variable that
+//! clap reads flags and environment; the file (TOML, the long flag names of `belfry serve` as keys)
+//! replaces the defaults of every command before clap runs. Everything is checked before anything starts, and a variable that
 //! begins with `BELFRY_` but is no setting is refused, so that a typo never goes unnoticed.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Command, ValueEnum};
+use clap::error::{ContextKind, ContextValue};
+use clap::{Arg, Args, Command, ValueEnum};
 use ipnet::IpNet;
 
 /// The shortest admin key that an operator may choose: 32 characters.
 pub const ADMIN_KEY_CHARS_MIN: usize = 32;
+/// The longest: room for any token, and short enough for every proxy's headers.
+pub const ADMIN_KEY_CHARS_MAX: usize = 1_024;
+
+/// What the keys that Belfry makes begin with; an operator's own that began so would be held
+/// against their checksum.
+const OWN_KEY_PREFIX: &str = "blf_";
+/// The variable that names the binary to the tests, which run with it.
+const VARIABLE_OF_TESTS: &str = "BELFRY_BIN";
 
 /// The database, for every command that opens one.
 #[derive(Args, Clone, Debug)]
 pub struct DatabaseArgs {
     /// The database: sqlite://PATH
     #[arg(long, env = "DATABASE_URL", default_value = "sqlite://belfry.db", value_name = "URL",
-          value_parser = database_url)]
+          hide_env_values = true, value_parser = database_url)]
     pub database_url: String,
 
     /// 64 hexadecimal digits from which signing secrets are derived; without it a file beside the
@@ -27,6 +36,10 @@ pub struct DatabaseArgs {
     #[arg(long, env = "BELFRY_MASTER_KEY", hide_env_values = true, value_name = "HEX",
           value_parser = master_key)]
     pub master_key: Option<MasterKey>,
+
+    /// A TOML file with settings; its keys are the long names of these flags
+    #[arg(long, env = "BELFRY_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// Everything that `belfry serve` may be told.
@@ -156,32 +169,63 @@ pub fn master_key(text: &str) -> Result<MasterKey, String> {
     Ok(MasterKey(key))
 }
 
-/// Puts the settings of a file in the place of the defaults of `command`'s subcommand `name`.
+/// Puts the settings of a file in the place of the defaults: those of `belfry serve`, and of the
+/// other commands where they have the same setting.
 ///
 /// # Errors
 /// A sentence that names the file and the setting.
-pub fn with_file(command: Command, name: &str, path: &Path) -> Result<Command, String> {
+pub fn with_file(command: Command, path: &Path) -> Result<Command, String> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
     let table: BTreeMap<String, toml::Value> =
         toml::from_str(&text).map_err(|error| format!("{shown}: {error}"))?;
-    let mut failed = None;
-    let command = command.mut_subcommand(name, |mut sub| {
-        for (key, value) in &table {
-            let id = sub.get_arguments().find(|arg| arg.get_long() == Some(key.as_str()));
-            let Some(id) = id.map(|arg| arg.get_id().clone()) else {
-                failed = Some(format!("{shown}: there is no setting {key:?}"));
-                return sub;
-            };
-            let Some(text) = plain(value) else {
-                failed = Some(format!("{shown}: {key}: expected a text or a number"));
-                return sub;
-            };
-            sub = sub.mut_arg(id, |arg| arg.default_value(text));
-        }
-        sub
-    });
-    failed.map_or(Ok(command), Err)
+    let serve: Vec<Arg> = command
+        .find_subcommand("serve")
+        .map(|serve| serve.get_arguments().cloned().collect())
+        .unwrap_or_default();
+    let mut settings = Vec::new();
+    for (key, value) in &table {
+        let is_named = |arg: &&Arg| key != "config" && arg.get_long() == Some(key);
+        let Some(arg) = serve.iter().find(is_named) else {
+            return Err(format!("{shown}: there is no setting {key:?}"));
+        };
+        let Some(text) = plain(value) else {
+            return Err(format!("{shown}: {key}: expected a text or a number"));
+        };
+        settings.push((arg.clone(), text));
+    }
+    Ok(with_defaults(command, &settings))
+}
+
+/// `command` and all below it with other defaults for the arguments that read the same variable.
+fn with_defaults(command: Command, settings: &[(Arg, String)]) -> Command {
+    let same = |mine: &Arg, other: &Arg| {
+        mine.get_long() == other.get_long() && mine.get_env() == other.get_env()
+    };
+    command.mut_subcommands(|sub| with_defaults(sub, settings)).mut_args(|arg| {
+        let Some((_, text)) = settings.iter().find(|(setting, _)| same(&arg, setting)) else {
+            return arg;
+        };
+        let is_secret = arg.is_hide_env_values_set();
+        arg.default_value(text.clone()).hide_default_value(is_secret)
+    })
+}
+
+/// The value of a setting that may carry a secret, taken out of an error before it is printed.
+#[must_use]
+pub fn without_secrets(command: &Command, mut error: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
+        return error;
+    };
+    if arguments(command).any(|arg| arg.is_hide_env_values_set() && arg.to_string() == *shown) {
+        error.insert(ContextKind::InvalidValue, ContextValue::String("…".to_owned()));
+    }
+    error
+}
+
+/// Every argument of a command and of all below it.
+fn arguments(command: &Command) -> Box<dyn Iterator<Item = &Arg> + '_> {
+    Box::new(command.get_arguments().chain(command.get_subcommands().flat_map(arguments)))
 }
 
 /// Refuses variables that begin with `BELFRY_` but are no setting of any command. What Kubernetes
@@ -193,18 +237,12 @@ pub fn refuse_unknown_variables(
     command: &Command,
     names: impl Iterator<Item = String>,
 ) -> Result<(), String> {
-    let known: Vec<String> = command
-        .get_subcommands()
-        .flat_map(|sub| {
-            sub.get_arguments().chain(sub.get_subcommands().flat_map(Command::get_arguments))
-        })
-        .chain(command.get_arguments())
-        .filter_map(|arg| Some(arg.get_env()?.to_str()?.to_owned()))
-        .collect();
+    let known: Vec<&str> = arguments(command).filter_map(|arg| arg.get_env()?.to_str()).collect();
     for name in names {
         let is_of_kubernetes =
             name.starts_with("BELFRY_PORT") || name.starts_with("BELFRY_SERVICE_");
-        if name.starts_with("BELFRY_") && !is_of_kubernetes && !known.contains(&name) {
+        let is_known = known.contains(&name.as_str()) || name == VARIABLE_OF_TESTS;
+        if name.starts_with("BELFRY_") && !is_of_kubernetes && !is_known {
             return Err(format!("there is no setting {name}; belfry serve --help lists them"));
         }
     }
@@ -239,10 +277,14 @@ fn database_url(text: &str) -> Result<String, String> {
 
 fn admin_key(text: &str) -> Result<AdminKey, String> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
-    if text.len() < ADMIN_KEY_CHARS_MIN || !is_plain {
+    if text.len() < ADMIN_KEY_CHARS_MIN || ADMIN_KEY_CHARS_MAX < text.len() || !is_plain {
         return Err(format!(
-            "expected at least {ADMIN_KEY_CHARS_MIN} visible ASCII characters without blanks"
+            "expected at least {ADMIN_KEY_CHARS_MIN} visible ASCII characters without blanks, and \
+             at most {ADMIN_KEY_CHARS_MAX}"
         ));
+    }
+    if text.starts_with(OWN_KEY_PREFIX) {
+        return Err(format!("expected a key that does not begin with {OWN_KEY_PREFIX}"));
     }
     Ok(AdminKey(text.to_owned()))
 }
@@ -272,6 +314,9 @@ mod tests {
         assert!(admin_key(&"k".repeat(32)).is_ok());
         assert!(admin_key(&"k".repeat(31)).is_err());
         assert!(admin_key(&"k ".repeat(32)).is_err());
+        assert!(admin_key(&"k".repeat(1_024)).is_ok());
+        assert!(admin_key(&"k".repeat(1_025)).is_err());
+        assert!(admin_key(&format!("blf_{}", "k".repeat(32))).is_err());
     }
 
     #[test]

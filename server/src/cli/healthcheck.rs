@@ -1,6 +1,7 @@
 //! `belfry healthcheck`: asks a running server, for containers and supervisors.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -16,6 +17,10 @@ pub struct HealthcheckArgs {
     /// The address that it serves on
     #[arg(long, env = "BELFRY_LISTEN", default_value = "127.0.0.1:8000", value_name = "ADDRESS")]
     listen: SocketAddr,
+
+    /// A TOML file with settings, of which this reads `listen`
+    #[arg(long, env = "BELFRY_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 /// Asks `/readyz`.

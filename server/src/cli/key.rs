@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use entity::KeyId;
 
-use super::open::open_started;
+use super::open::open_existing;
 use super::{Done, Failure};
 use crate::app::App;
 use crate::config::DatabaseArgs;
@@ -47,14 +47,14 @@ enum KeyCommand {
 pub(super) async fn key(args: KeyArgs) -> Done {
     match args.command {
         KeyCommand::Create { name, scopes, database } => {
-            let app = open_started(&database).await?;
+            let app = open_existing(&database).await?;
             let project = project::only(&app).await?.id;
             let made = api_key::create(&app, project, &name, Scopes::new(scopes), None).await?;
             println!("{}", made.text);
             close(app).await
         }
         KeyCommand::List(database) => {
-            let app = open_started(&database).await?;
+            let app = open_existing(&database).await?;
             let project = project::only(&app).await?.id;
             for row in api_key::list(&app, project).await? {
                 let state = if row.revoked_at.is_some() { "revoked" } else { "active" };
@@ -65,14 +65,14 @@ pub(super) async fn key(args: KeyArgs) -> Done {
         KeyCommand::Revoke { id, database } => {
             let id: KeyId =
                 id.parse().map_err(|error: entity::IdError| Failure::usage(error.to_string()))?;
-            let app = open_started(&database).await?;
+            let app = open_existing(&database).await?;
             let project = project::only(&app).await?.id;
             api_key::revoke(&app, project, id).await?;
             println!("{id} is revoked");
             close(app).await
         }
         KeyCommand::Signing(database) => {
-            let app = open_started(&database).await?;
+            let app = open_existing(&database).await?;
             let project = project::only(&app).await?.id;
             println!("{}", project::signing_secret(&app, project).await?);
             close(app).await

@@ -60,13 +60,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the server
-    Serve {
-        #[command(flatten)]
-        args: Box<ServeArgs>,
-        /// A TOML file with settings; its keys are the long names of these flags
-        #[arg(long, env = "BELFRY_CONFIG", value_name = "FILE")]
-        config: Option<PathBuf>,
-    },
+    Serve(Box<ServeArgs>),
     /// Make the database, or bring its schema up to date
     Migrate(DatabaseArgs),
     /// Print the GraphQL schema
@@ -117,12 +111,14 @@ async fn run(args: Vec<std::ffi::OsString>) -> Done {
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     config::refuse_unknown_variables(&command, names).map_err(Failure::usage)?;
     if let Some(file) = config_file(&args) {
-        command = config::with_file(command, "serve", &file).map_err(Failure::usage)?;
+        command = config::with_file(command, &file).map_err(Failure::usage)?;
     }
-    let matches = command.get_matches_from(args);
+    let matches = command
+        .try_get_matches_from_mut(args)
+        .unwrap_or_else(|error| config::without_secrets(&command, error).exit());
     let cli = Cli::from_arg_matches(&matches).map_err(|error| Failure::usage(error.to_string()))?;
     match cli.command {
-        Command::Serve { args, .. } => serve::serve(*args).await,
+        Command::Serve(args) => serve::serve(*args).await,
         Command::Migrate(args) => open::migrate(&args).await,
         Command::Schema => {
             print!("{}", crate::graphql::sdl());

@@ -1,8 +1,8 @@
 //! Opening the database for a command, and the files beside it.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -33,18 +33,31 @@ pub(super) async fn migrate(args: &DatabaseArgs) -> Done {
 /// The app of a command that is no server: nothing of it runs.
 pub(super) async fn open(args: &DatabaseArgs) -> Result<App, Failure> {
     let settings = settings(args, Vec::new())?;
+    make_private(args.file())?;
     Ok(App::open(settings, Arc::new(SystemClock::new())).await?)
 }
 
-/// The same for a command that needs a project, which a first start makes.
+/// The same for a command that needs a project, which a first start makes. What it says about
+/// that goes to standard error: the output of the command may be piped.
 pub(super) async fn open_started(args: &DatabaseArgs) -> Result<App, Failure> {
     let app = open(args).await?;
     if let Some(made) = project::bootstrap(&app, None).await? {
         let path = args.beside(ADMIN_KEY_SUFFIX);
         write_secret(&path, &made.text)?;
-        println!("The first admin key is in {}", path.display());
+        eprintln!("The first admin key is in {}", path.display());
     }
     Ok(app)
+}
+
+/// The same for a command that only makes sense on a database that is there: in the wrong folder
+/// it must not make one.
+pub(super) async fn open_existing(args: &DatabaseArgs) -> Result<App, Failure> {
+    let file = args.file();
+    if !file.exists() {
+        let shown = file.display();
+        return Err(Failure::new(format!("{shown} is not there; belfry migrate makes it")));
+    }
+    open_started(args).await
 }
 
 /// The app of a server.
@@ -53,7 +66,16 @@ pub(super) async fn open_server(args: &ServeArgs) -> Result<App, Failure> {
     settings.concurrency = usize::try_from(args.concurrency).unwrap_or(usize::MAX);
     settings.archive_after_ms = i64::from(args.archive_after_secs) * 1_000;
     settings.delete_after_ms = i64::from(args.delete_after_secs) * 1_000;
+    make_private(args.database.file())?;
     Ok(App::open(settings, Arc::new(SystemClock::new())).await?)
+}
+
+/// Makes the file of the database when it is not there, readable by its owner alone: payloads may
+/// be confidential. SQLite gives the files beside it the same permissions.
+fn make_private(file: &Path) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::new(format!("{}: {error}", file.display()));
+    let mut options = OpenOptions::new();
+    options.create(true).append(true).mode(0o600).open(file).map(drop).map_err(failed)
 }
 
 /// Takes the lock of the database, so that what a dead server was executing can be taken over at
@@ -61,7 +83,8 @@ pub(super) async fn open_server(args: &ServeArgs) -> Result<App, Failure> {
 pub(super) fn lock(args: &DatabaseArgs) -> Result<File, Failure> {
     let path = args.beside(LOCK_SUFFIX);
     let shown = path.display();
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let mut options = OpenOptions::new();
+    let file = options.create(true).truncate(false).write(true).mode(0o600).open(&path);
     let file = file.map_err(|error| Failure::new(format!("{shown}: {error}")))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -81,7 +104,12 @@ pub(super) fn write_secret(path: &Path, text: &str) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::new(format!("{}: {error}", path.display()));
     let mut options = OpenOptions::new();
     let file = options.create(true).truncate(true).write(true).mode(0o600).open(path);
-    file.and_then(|mut file| writeln!(file, "{text}")).map_err(failed)
+    let write = |mut file: File| {
+        // The mode above is only that of a new file.
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        writeln!(file, "{text}")
+    };
+    file.and_then(write).map_err(failed)
 }
 
 fn settings(args: &DatabaseArgs, allowed_networks: Vec<IpNet>) -> Result<Settings, Failure> {
@@ -109,6 +137,13 @@ fn own_master_key(args: &DatabaseArgs) -> Result<MasterKey, Failure> {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let mut key = [0; 32];
             rand::rng().fill_bytes(&mut key);
+            if args.file().exists() {
+                eprintln!(
+                    "belfry: {} was missing and is made anew: webhooks are signed with another \
+                     secret from now on",
+                    path.display()
+                );
+            }
             let text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
             write_secret(&path, &text)?;
             Ok(MasterKey(key))

@@ -15,7 +15,8 @@ use crate::{http, telemetry};
 
 /// Runs until a signal.
 pub(super) async fn serve(args: ServeArgs) -> Done {
-    telemetry::start(args.log_format, &args.log)?;
+    telemetry::start(args.log_format, &args.log)
+        .map_err(|why| Failure::usage(format!("--log: {why}")))?;
     let listener = TcpListener::bind(args.listen).await.map_err(|error| {
         Failure::new(format!("--listen: {} could not be bound: {error}", args.listen))
     })?;
