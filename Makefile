@@ -62,4 +62,4 @@ browser: build ## the playground of a real server in a real browser
 
 load: ## 1,000 timers and 500 API firings over 10 s, and a process killed in the middle of 1,000 timers
 	$(CARGO) build --release --bin belfry
-	BELFRY_BIN=$(abspath $(TARGET)/release/belfry) $(CARGO) run --release --package tests --bin load
+	BELFRY_BIN=$(abspath $(TARGET)/release/belfry) $(CARGO) run --package tests --bin load

@@ -4,18 +4,18 @@
 //! Pull-based: a slot is taken before anything is asked for and is free again when the result is
 //! durable, so that a slow database or slow targets never pile work up in memory.
 
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use entity::{FiringId, Instant};
 use futures_util::FutureExt as _;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::recorder;
-use super::run::{Finished, run};
+use super::recorder::{self, Finished};
+use super::run::run;
+use super::slots::Slots;
 use crate::app::App;
 use crate::error::Result;
 use crate::limits::{BATCH_ROWS_MAX, DRAIN_SECS_MAX, LEASE_MS, SWEEP_MS};
@@ -25,28 +25,9 @@ use crate::store::claim::{self, Claimed, Lease};
 /// See the module.
 pub struct Executor {
     app: App,
-    slots: Arc<Semaphore>,
-    slots_max: usize,
-    running: Mutex<HashMap<FiringId, CancellationToken>>,
+    slots: Arc<Slots>,
     finished: mpsc::Sender<Finished>,
-    freed: Notify,
     drained: CancellationToken,
-}
-
-/// The place of one firing that runs. It is free again, and its lease no longer renewed, when it
-/// is dropped: once the result is durable, or given up.
-pub(super) struct Slot {
-    permit: Option<OwnedSemaphorePermit>,
-    firing: FiringId,
-    executor: Arc<Executor>,
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.executor.lock().remove(&self.firing);
-        drop(self.permit.take());
-        self.executor.freed.notify_one();
-    }
 }
 
 /// What one pass did.
@@ -67,15 +48,8 @@ impl Executor {
         let slots_max = app.settings().concurrency.max(1);
         let (finished, results) = mpsc::channel(slots_max);
         tokio::spawn(recorder::run(app.clone(), results));
-        Self {
-            app: app.clone(),
-            slots: Arc::new(Semaphore::new(slots_max)),
-            slots_max,
-            running: Mutex::default(),
-            finished,
-            freed: Notify::new(),
-            drained: CancellationToken::new(),
-        }
+        let drained = CancellationToken::new();
+        Self { app: app.clone(), slots: Slots::new(slots_max), finished, drained }
     }
 
     /// Executes until shutdown begins, then waits for what runs, then gives the rest back.
@@ -92,11 +66,11 @@ impl Executor {
             };
             let pause = self.app.clock().now().plus_ms(SWEEP_MS);
             let next = next.map_or(pause, |next| next.min(pause));
-            let has_slots = 0 < self.slots.available_permits();
+            let has_room = 0 < self.slots.free();
             tokio::select! {
-                () = self.app.clock().sleep_until(next), if has_slots => {}
-                () = self.app.queue().changed(), if has_slots => {}
-                () = self.freed.notified() => {}
+                () = self.app.clock().sleep_until(next), if has_room => {}
+                () = self.app.queue().changed(), if has_room => {}
+                () = self.slots.freed() => {}
                 () = shutdown.begun() => {}
             }
         }
@@ -109,7 +83,7 @@ impl Executor {
     /// The database's own; what was pulled comes back by the sweeper.
     pub async fn run_once(self: &Arc<Self>) -> Result<Report> {
         let now = self.app.clock().now();
-        let free = self.slots.available_permits().min(BATCH_ROWS_MAX);
+        let free = self.slots.free().min(BATCH_ROWS_MAX);
         let pulled = self.app.queue().pull(now, free).await;
         let mut report = Report { pulled: pulled.due.len(), claimed: 0, next_at: pulled.next_at };
         if pulled.due.is_empty() {
@@ -133,9 +107,7 @@ impl Executor {
 
     /// Returns when nothing runs and everything is recorded: for tests, where time stands still.
     pub async fn idle(&self) {
-        let all = u32::try_from(self.slots_max).unwrap_or(u32::MAX);
-        // The semaphore is never closed.
-        let _ = self.slots.acquire_many(all).await;
+        self.slots.all_free().await;
     }
 
     /// The app that it works for.
@@ -144,15 +116,8 @@ impl Executor {
     }
 
     /// What runs now.
-    pub(super) fn running(&self) -> Vec<FiringId> {
-        self.lock().keys().copied().collect()
-    }
-
-    /// Stops a firing that this process lost.
-    pub(super) fn stop(&self, id: FiringId) {
-        if let Some(cancel) = self.lock().get(&id) {
-            cancel.cancel();
-        }
+    pub(super) fn slots(&self) -> &Slots {
+        &self.slots
     }
 
     /// Returns when shutdown is over for the executor.
@@ -161,25 +126,21 @@ impl Executor {
     }
 
     async fn start(self: &Arc<Self>, claimed: Claimed) {
-        // There is one: `run_once` asked for no more than were free, and only it takes any.
-        let Ok(permit) = self.slots.clone().acquire_owned().await else { return };
-        let id = claimed.firing.id;
-        let cancel = CancellationToken::new();
-        self.lock().insert(id, cancel.clone());
+        // Does not wait: no more was claimed than was free, and only this takes any.
+        let slot = self.slots.take(claimed.firing.id).await;
         let executor = self.clone();
-        let slot = Slot { permit: Some(permit), firing: id, executor: self.clone() };
         tokio::spawn(async move {
+            let cancel = slot.cancel().clone();
             let running = AssertUnwindSafe(run(&executor.app, &claimed, cancel.clone()));
-            let done = running.catch_unwind().await;
-            match done {
+            match running.catch_unwind().await {
                 // Whoever cancelled wrote what became of it.
-                Ok(outcome) if !cancel.is_cancelled() => {
+                Ok(_) if cancel.is_cancelled() => drop(slot),
+                Ok(outcome) => {
                     let _ = executor.finished.send(Finished { outcome, slot }).await;
                 }
-                Ok(_) => drop(slot),
                 Err(_) => {
+                    let id = claimed.firing.id;
                     tracing::error!(firing = %id, "firing {id} panicked; its lease will end");
-                    drop(slot);
                 }
             }
         });
@@ -193,8 +154,8 @@ impl Executor {
             _ = tokio::time::timeout(limit, self.idle()) => {}
             () = shutdown.urged() => {}
         }
-        for cancel in self.lock().values() {
-            cancel.cancel();
+        for id in self.slots.running() {
+            self.slots.stop(id);
         }
         let owner = self.app.process();
         let released = self
@@ -210,9 +171,5 @@ impl Executor {
             Err(error) => tracing::error!(%error, "leases were not released; they will end"),
         }
         self.drained.cancel();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<FiringId, CancellationToken>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

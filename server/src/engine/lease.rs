@@ -25,7 +25,7 @@ pub(super) async fn run(executor: Arc<Executor>) {
             }
             notice = listener.next() => {
                 if let Some(Notice::Cancelled(id)) = notice {
-                    executor.stop(id);
+                    executor.slots().stop(id);
                 }
             }
             () = executor.drained() => return,
@@ -35,7 +35,7 @@ pub(super) async fn run(executor: Arc<Executor>) {
 
 async fn renew(executor: &Executor) -> crate::error::Result<()> {
     let app = executor.app();
-    let running = executor.running();
+    let running = executor.slots().running();
     if running.is_empty() {
         return Ok(());
     }
@@ -50,7 +50,7 @@ async fn renew(executor: &Executor) -> crate::error::Result<()> {
         .await?;
     let owned: std::collections::HashSet<_> = owned.into_iter().collect();
     for id in running.into_iter().filter(|id| !owned.contains(id)) {
-        executor.stop(id);
+        executor.slots().stop(id);
     }
     Ok(())
 }

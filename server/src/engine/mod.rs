@@ -22,6 +22,7 @@ pub mod planner;
 mod recorder;
 pub mod retention;
 pub mod run;
+mod slots;
 pub mod sweeper;
 
 pub use executor::Executor;

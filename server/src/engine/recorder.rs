@@ -8,7 +8,7 @@
 use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 
-use super::run::Finished;
+use super::slots::Slot;
 use crate::app::App;
 use crate::limits::BATCH_ROWS_MAX;
 use crate::store::Origin;
@@ -18,6 +18,14 @@ use crate::store::record::{self, Outcome};
 const TRIES_MAX: u32 = 10;
 /// Pause between tries.
 const TRY_MS: i64 = 500;
+
+/// A result on its way, with the slot that it frees once durable.
+pub(super) struct Finished {
+    /// What is to be written.
+    pub outcome: Outcome,
+    /// The place of the firing.
+    pub slot: Slot,
+}
 
 /// Records until every sender is gone.
 pub(super) async fn run(app: App, mut finished: mpsc::Receiver<Finished>) {

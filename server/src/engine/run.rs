@@ -9,7 +9,6 @@ use entity::firing::{Model, Status};
 use entity::{AttemptId, EventId, Instant, TypedId, attempt, event};
 use tokio_util::sync::CancellationToken;
 
-use super::executor::Slot;
 use crate::app::App;
 use crate::clock::stamped_at;
 use crate::domain::action::{Action, StageSpec};
@@ -22,14 +21,6 @@ use crate::stage::{self, Call, Effect, Failure, Retry};
 use crate::store::claim::Claimed;
 use crate::store::record::Outcome;
 use crate::store::{action as actions, trigger as triggers};
-
-/// A result on its way to the recorder, with the slot that it frees once durable.
-pub(super) struct Finished {
-    /// What is to be written.
-    pub outcome: Outcome,
-    /// The slot of the executor.
-    pub slot: Slot,
-}
 
 /// Runs the firing to the end of this attempt.
 pub(super) async fn run(app: &App, claimed: &Claimed, cancel: CancellationToken) -> Outcome {
