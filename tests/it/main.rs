@@ -10,5 +10,7 @@ mod filter;
 mod floors;
 mod guard;
 mod http_graphql;
+mod operation;
+mod schedule;
 mod websocket;
 mod wire;
