@@ -5,15 +5,14 @@ use serde_json::{Value, json};
 
 use super::{HOUR, MINUTE, SECOND, instant};
 use crate::TestApp;
-use crate::operation::{
-    cron, done, every, lines, log, past, planned, schedule, scheduled, text,
-};
+use crate::operation::{cron, done, every, lines, log, past, planned, schedule, scheduled, text};
 
 async fn update(app: &TestApp, schedule: &str, change: Value) {
     let mut input = json!({ "id": schedule });
-    input.as_object_mut().expect("an object").extend(
-        change.as_object().expect("an object").clone(),
-    );
+    input
+        .as_object_mut()
+        .expect("an object")
+        .extend(change.as_object().expect("an object").clone());
     done(app, "scheduleUpdate", "schedule { id }", input).await;
 }
 

@@ -2,25 +2,31 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject, Subscription};
+use async_graphql::{Context, ID, Object, SimpleObject, Subscription};
 use entity::event::Model;
 use futures_util::{FutureExt as _, Stream, stream};
 
-use super::connection::{Count, PageInfo, args, cost, total};
-use super::error::{Failure, Result, UserError, parse_id, payload, settle};
-use super::event_filter::{EventFilter, EventSeverity, refused};
-use super::firing::{Firing, FiringCause, OrderDirection};
-use super::loader::{FiringKey, TriggerKey, app, caller, load};
-use super::scalar::{DateTime, Duration, Json};
-use super::schedule::ScheduleKind;
-use super::trigger::Trigger;
 use crate::domain::filter::Severity;
 use crate::domain::page::{Cursor, Slice};
 use crate::error::Error;
+use crate::graphql::connection::{Count, PageInfo, args, cost, total};
+use crate::graphql::error::{Failure, Result, parse_id};
+use crate::graphql::event_filter::{EventFilter, EventSeverity, refused};
+use crate::graphql::firing::{Firing, FiringCause, OrderDirection};
+use crate::graphql::loader::{FiringKey, TriggerKey, app, caller, load};
+use crate::graphql::scalar::{DateTime, Duration, Json};
+use crate::graphql::schedule::ScheduleKind;
+use crate::graphql::trigger::Trigger;
 use crate::service::Scope;
-use crate::service::event::{self, Defaults, Draft, Selection};
+use crate::service::event::{self, Defaults, Selection};
 use crate::service::tail::{self, Tail};
 use crate::store::event::LOG_ORDER;
+
+mod input;
+mod mutation;
+
+pub use input::EventOrder;
+pub use mutation::EventMutation;
 
 /// One entry of the event log, from an application or from Belfry itself. Entries never change.
 pub struct Event(pub Model);
@@ -59,67 +65,6 @@ pub struct EventGap {
     available_from: String,
     /// How many entries were deleted at most.
     missed: i32,
-}
-
-/// The order of a page of the log.
-#[derive(InputObject)]
-pub struct EventOrder {
-    /// ASC is log order; DESC, newest first, is the default.
-    direction: OrderDirection,
-}
-
-/// An application's event.
-#[derive(InputObject)]
-pub struct EventInput {
-    /// Whom it concerns: an e-mail address, up to 254 characters.
-    email: String,
-    /// Which installation of the application; up to 100 characters.
-    environment: String,
-    /// Which part of the application; up to 100 characters.
-    component: String,
-    /// What happened; up to 1,000 characters.
-    message: String,
-    /// Anything else but null.
-    data: Json,
-    /// How bad it is; INFO when not said.
-    severity: Option<EventSeverity>,
-    /// Your word for what belongs together.
-    correlation_id: Option<String>,
-}
-
-/// An event to log.
-#[derive(InputObject)]
-pub struct EventLogInput {
-    /// The event.
-    event: EventInput,
-    /// A repeat with the same key and input within 24 h logs nothing new.
-    idempotency_key: Option<String>,
-}
-
-/// Events to log, all or none.
-#[derive(InputObject)]
-pub struct EventsLogInput {
-    /// Up to 5,000, in their order.
-    events: Vec<EventInput>,
-    /// A repeat with the same key and input within 24 h logs nothing new.
-    idempotency_key: Option<String>,
-}
-
-payload!(
-    /// What `eventLog` came to.
-    EventLogPayload {
-        /// The entry.
-        event: Event = Model => Event
-    }
-);
-
-/// What `eventsLog` came to.
-#[derive(SimpleObject)]
-pub struct EventsLogPayload {
-    /// The entries, in the order of the input; empty when none was logged.
-    events: Vec<Event>,
-    /// What is wrong with the input; empty when all were logged.
-    user_errors: Vec<UserError>,
 }
 
 #[Object]
@@ -330,43 +275,6 @@ impl EventQuery {
     }
 }
 
-/// The log, to write.
-#[derive(Default)]
-pub struct EventMutation;
-
-#[Object]
-impl EventMutation {
-    /// Writes an event of an application.
-    async fn event_log(
-        &self,
-        ctx: &Context<'_>,
-        input: EventLogInput,
-    ) -> Result<Option<EventLogPayload>> {
-        let drafts = vec![input.event.draft()];
-        let made = event::log(app(ctx), caller(ctx), "", drafts, input.idempotency_key).await;
-        EventLogPayload::of(made.and_then(|mut rows| rows.pop().ok_or_else(none_made)))
-    }
-
-    /// Writes many events of an application, all or none.
-    #[graphql(complexity = "100 + child_complexity")]
-    async fn events_log(
-        &self,
-        ctx: &Context<'_>,
-        input: EventsLogInput,
-    ) -> Result<Option<EventsLogPayload>> {
-        let drafts = input.events.into_iter().map(EventInput::draft).collect();
-        let key = input.idempotency_key;
-        let answer = match settle(event::log(app(ctx), caller(ctx), "events", drafts, key).await)? {
-            Ok(rows) => EventsLogPayload {
-                events: rows.into_iter().map(Event).collect(),
-                user_errors: Vec::new(),
-            },
-            Err(user_errors) => EventsLogPayload { events: Vec::new(), user_errors },
-        };
-        Ok(Some(answer))
-    }
-}
-
 /// The log, live.
 #[derive(Default)]
 pub struct EventSubscription;
@@ -402,20 +310,6 @@ impl EventSubscription {
     }
 }
 
-impl EventInput {
-    fn draft(self) -> Draft {
-        Draft {
-            email: self.email,
-            environment: self.environment,
-            component: self.component,
-            message: self.message,
-            data: Some(self.data.0),
-            severity: self.severity.map(Into::into),
-            correlation_id: self.correlation_id,
-        }
-    }
-}
-
 fn select(
     filter: Option<EventFilter>,
     q: Option<&str>,
@@ -434,8 +328,4 @@ fn batch(batch: tail::Batch) -> EventBatch {
             missed: i32::try_from(gap.missed).unwrap_or(i32::MAX),
         }),
     }
-}
-
-fn none_made() -> Error {
-    Error::Internal("an event was logged and is not there".to_owned())
 }

@@ -2,31 +2,34 @@
 
 use std::sync::Arc;
 
-use async_graphql::{
-    Context, Enum, ID, InputObject, MaybeUndefined, Object, SimpleObject, Subscription,
-};
+use async_graphql::{Context, Enum, ID, Object, SimpleObject, Subscription};
 use entity::firing::{Cause, Model, Status};
 use entity::{ActionId, FiringId, TriggerId};
 use futures_util::{FutureExt as _, Stream, stream};
 
-use super::action::Action;
-use super::attempt::Attempt;
-use super::comparator::{
-    DateTimeComparator, Flag, IdComparator, StringComparator, enum_comparator,
-};
-use super::connection::{args, connection, cost};
-use super::error::{Failure, Result, parse_id, payload};
-use super::loader::{
-    ActionKey, AttemptsOfFiring, FiringKey, ScheduleKey, TriggerKey, app, caller, load,
-};
-use super::scalar::{DateTime, Json};
-use super::schedule::{Schedule, ScheduleKind};
-use super::timer::Timer;
-use super::trigger::{Trigger, payload_of};
 use crate::domain::page::PageArgs;
 use crate::error::Error;
+use crate::graphql::action::Action;
+use crate::graphql::attempt::Attempt;
+use crate::graphql::comparator::{Flag, enum_comparator};
+use crate::graphql::connection::{args, connection, cost};
+use crate::graphql::error::{Failure, Result, parse_id};
+use crate::graphql::loader::{
+    ActionKey, AttemptsOfFiring, FiringKey, ScheduleKey, TriggerKey, app, caller, load,
+};
+use crate::graphql::scalar::{DateTime, Json};
+use crate::graphql::schedule::{Schedule, ScheduleKind};
+use crate::graphql::timer::Timer;
+use crate::graphql::trigger::Trigger;
 use crate::service::{Scope, firing, watch};
 use crate::store::firing::{Filter, SortKey};
+
+mod input;
+mod mutation;
+
+use input::checked;
+pub use input::{FiringFilter, FiringOrder, OrderDirection};
+pub use mutation::FiringMutation;
 
 /// One time that something fired or should have: a planned instant and its execution.
 pub struct Firing(pub Model);
@@ -105,114 +108,6 @@ pub struct SkippedRange {
     /// How many.
     count: i32,
 }
-
-/// Which firings a list shows; every set condition must hold.
-#[derive(InputObject, Default)]
-pub struct FiringFilter {
-    /// By the id of the trigger.
-    trigger_id: Option<IdComparator>,
-    /// By the id of the schedule.
-    schedule_id: Option<IdComparator>,
-    /// By status.
-    status: Option<FiringStatusComparator>,
-    /// By cause.
-    cause: Option<FiringCauseComparator>,
-    /// By when it was accepted or planned.
-    created_at: Option<DateTimeComparator>,
-    /// By when it is or was due.
-    due_at: Option<DateTimeComparator>,
-    /// By the instant that it stands for.
-    nominal_at: Option<DateTimeComparator>,
-    /// By the client's word for what belongs together.
-    correlation_id: Option<StringComparator>,
-    /// Firings of test triggers; EXCLUDE when not said.
-    is_test: Option<Flag>,
-    /// All of these must hold as well.
-    and: Option<Vec<FiringFilter>>,
-    /// One of these must hold as well.
-    or: Option<Vec<FiringFilter>>,
-    /// This must not hold.
-    not: Option<Box<FiringFilter>>,
-}
-
-/// The order of a list of firings.
-#[derive(InputObject)]
-pub struct FiringOrder {
-    /// What it is sorted by.
-    field: FiringOrderField,
-    /// Which way.
-    direction: OrderDirection,
-}
-
-/// What firings are sorted by.
-#[expect(clippy::enum_variant_names, reason = "each is the name of a field of a firing")]
-#[derive(Enum, Clone, Copy, PartialEq, Eq)]
-pub enum FiringOrderField {
-    /// When it was accepted or planned.
-    CreatedAt,
-    /// When it is or was due.
-    DueAt,
-    /// The instant that it stands for.
-    NominalAt,
-}
-
-/// Which way a list is sorted.
-#[derive(Enum, Clone, Copy, PartialEq, Eq)]
-pub enum OrderDirection {
-    /// Smallest or oldest first.
-    Asc,
-    /// Greatest or newest first.
-    Desc,
-}
-
-/// A firing to cancel.
-#[derive(InputObject)]
-pub struct FiringCancelInput {
-    /// Which.
-    id: ID,
-}
-
-/// A firing to run again.
-#[derive(InputObject)]
-pub struct FiringReplayInput {
-    /// Which; FAILED or COMPLETED.
-    id: ID,
-    /// Another payload; the old one when not said.
-    payload: MaybeUndefined<Json>,
-    /// A repeat with the same key and input within 24 h makes nothing new.
-    idempotency_key: Option<String>,
-}
-
-/// A failed firing to give up.
-#[derive(InputObject)]
-pub struct FiringSkipInput {
-    /// Which; FAILED.
-    id: ID,
-}
-
-payload!(
-    /// What `firingCancel` came to.
-    FiringCancelPayload {
-        /// The firing as it is now.
-        firing: Firing = Model => Firing
-    }
-);
-
-payload!(
-    /// What `firingReplay` came to.
-    FiringReplayPayload {
-        /// The new firing.
-        firing: Firing = Model => Firing
-    }
-);
-
-payload!(
-    /// What `firingSkip` came to.
-    FiringSkipPayload {
-        /// The firing as it is now.
-        firing: Firing = Model => Firing
-    }
-);
 
 #[Object]
 impl Firing {
@@ -392,57 +287,6 @@ impl FiringQuery {
     }
 }
 
-/// Firings, to act on.
-#[derive(Default)]
-pub struct FiringMutation;
-
-#[Object]
-impl FiringMutation {
-    /// Stops a firing that is not over. What it already sent cannot be taken back.
-    async fn firing_cancel(
-        &self,
-        ctx: &Context<'_>,
-        input: FiringCancelInput,
-    ) -> Result<Option<FiringCancelPayload>> {
-        let done = match parse_id("id", &input.id) {
-            Ok(id) => firing::cancel(app(ctx), caller(ctx), id).await,
-            Err(error) => Err(error),
-        };
-        FiringCancelPayload::of(done)
-    }
-
-    /// Runs a FAILED or COMPLETED firing again, as a new one. Without another payload receivers see
-    /// the same `webhook-id` and body.
-    async fn firing_replay(
-        &self,
-        ctx: &Context<'_>,
-        input: FiringReplayInput,
-    ) -> Result<Option<FiringReplayPayload>> {
-        let done = match parse_id("id", &input.id) {
-            Ok(id) => {
-                let (payload, idempotency_key) = (payload_of(input.payload), input.idempotency_key);
-                let replay = firing::Replay { id, payload, idempotency_key };
-                firing::replay(app(ctx), caller(ctx), replay).await
-            }
-            Err(error) => Err(error),
-        };
-        FiringReplayPayload::of(done)
-    }
-
-    /// Gives a FAILED firing up: it becomes SKIPPED.
-    async fn firing_skip(
-        &self,
-        ctx: &Context<'_>,
-        input: FiringSkipInput,
-    ) -> Result<Option<FiringSkipPayload>> {
-        let done = match parse_id("id", &input.id) {
-            Ok(id) => firing::skip(app(ctx), caller(ctx), id).await,
-            Err(error) => Err(error),
-        };
-        FiringSkipPayload::of(done)
-    }
-}
-
 /// Firings, to watch.
 #[derive(Default)]
 pub struct FiringSubscription;
@@ -484,35 +328,4 @@ pub async fn firings(
         async move { firing::count(&app, &caller, &filter).await }.boxed()
     });
     Ok(FiringConnection { slice, count })
-}
-
-impl From<FiringOrderField> for SortKey {
-    fn from(field: FiringOrderField) -> Self {
-        match field {
-            FiringOrderField::CreatedAt => Self::CreatedAt,
-            FiringOrderField::DueAt => Self::DueAt,
-            FiringOrderField::NominalAt => Self::NominalAt,
-        }
-    }
-}
-
-/// The filter as the store takes it. The depth is bounded by the guard of requests.
-pub fn checked(filter: FiringFilter) -> crate::error::Result<Filter> {
-    let many = |list: Option<Vec<FiringFilter>>| -> crate::error::Result<Vec<Filter>> {
-        list.unwrap_or_default().into_iter().map(checked).collect()
-    };
-    Ok(Filter {
-        trigger: filter.trigger_id.map(|ids| ids.check("filter.triggerId")).transpose()?,
-        schedule: filter.schedule_id.map(|ids| ids.check("filter.scheduleId")).transpose()?,
-        status: filter.status.map(Into::into),
-        cause: filter.cause.map(Into::into),
-        created_at: filter.created_at.map(Into::into),
-        due_at: filter.due_at.map(Into::into),
-        nominal_at: filter.nominal_at.map(Into::into),
-        correlation_id: filter.correlation_id.map(Into::into),
-        is_test: filter.is_test.and_then(Flag::wanted),
-        and: many(filter.and)?,
-        or: many(filter.or)?,
-        not: filter.not.map(|part| checked(*part).map(Box::new)).transpose()?,
-    })
 }

@@ -1,0 +1,274 @@
+//! Schedules on the wire.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, Object, SimpleObject};
+use entity::schedule::{Kind, Model, State};
+use futures_util::FutureExt as _;
+
+use crate::error::Error;
+use crate::graphql::comparator::enum_comparator;
+use crate::graphql::connection::{args, connection, cost};
+use crate::graphql::error::{Result, parse_id};
+use crate::graphql::loader::{FirstPlanned, TriggerKey, app, caller, load};
+use crate::graphql::scalar::{DateTime, Duration, Json};
+use crate::graphql::trigger::Trigger;
+use crate::limits::PREVIEW_ROWS_MAX;
+use crate::service::Scope;
+use crate::service::schedule::{self, Preview, PreviewInstant};
+use crate::store::schedule::{Filter, SORT};
+
+mod input;
+mod mutation;
+
+pub use input::{ScheduleFilter, ScheduleInput, ScheduleSpecInput};
+pub use mutation::ScheduleMutation;
+
+/// One time plan of a trigger.
+pub struct Schedule(pub Model);
+
+connection!(
+    /// A page of schedules.
+    ScheduleConnection,
+    ScheduleEdge,
+    Schedule,
+    Model
+);
+
+/// The four kinds of time plan.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "Kind")]
+pub enum ScheduleKind {
+    /// Once, at an instant.
+    At,
+    /// Once, after a delay.
+    In,
+    /// Again and again at a fixed interval.
+    Every,
+    /// By a cron expression in a time zone.
+    Cron,
+}
+
+/// Where a schedule stands.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "State")]
+pub enum ScheduleState {
+    /// Not yet expanded into firings.
+    Pending,
+    /// Firings lie ahead.
+    Scheduled,
+    /// No firing will follow.
+    Processed,
+    /// A person stopped it.
+    Paused,
+}
+
+enum_comparator!(
+    /// Conditions on the kind of a schedule.
+    ScheduleKindComparator over ScheduleKind as Kind
+);
+
+enum_comparator!(
+    /// Conditions on the state of a schedule.
+    ScheduleStateComparator over ScheduleState as State
+);
+
+/// The next instants of a time plan.
+#[derive(SimpleObject)]
+pub struct SchedulePreview {
+    /// The plan in words.
+    summary: String,
+    /// IANA name of its time zone.
+    time_zone: String,
+    /// The instants, in order.
+    instants: Vec<ScheduleInstant>,
+}
+
+/// One instant of a time plan.
+#[derive(SimpleObject)]
+pub struct ScheduleInstant {
+    /// When.
+    at: DateTime,
+    /// The same on the wall of the schedule's time zone, RFC 3339 with that zone's offset.
+    local: String,
+    /// Where a clock change moved or repeated it; null elsewhere.
+    note: Option<String>,
+}
+
+#[Object]
+impl Schedule {
+    /// Identity.
+    pub async fn id(&self) -> ID {
+        self.0.id.to_string().into()
+    }
+
+    /// What a person calls it.
+    async fn name(&self) -> Option<&str> {
+        self.0.name.as_deref()
+    }
+
+    /// Which kind of time plan it has.
+    async fn kind(&self) -> ScheduleKind {
+        self.0.kind.into()
+    }
+
+    /// The time plan in words.
+    async fn summary(&self) -> Result<String> {
+        Ok(schedule::plan_of(&self.0)?.summary())
+    }
+
+    /// IANA name of its time zone.
+    async fn time_zone(&self) -> Result<String> {
+        Ok(schedule::plan_of(&self.0)?.zone_name().to_owned())
+    }
+
+    /// The cron expression; null for the other kinds.
+    async fn cron_expression(&self) -> Option<String> {
+        match serde_json::from_str(&self.0.spec).ok()? {
+            crate::domain::plan::Spec::Cron { expression, .. } => Some(expression),
+            _ => None,
+        }
+    }
+
+    /// The interval; null for the kinds that have none.
+    async fn interval(&self) -> Option<Duration> {
+        match serde_json::from_str(&self.0.spec).ok()? {
+            crate::domain::plan::Spec::Every { interval_ms, .. } => Some(Duration(interval_ms)),
+            _ => None,
+        }
+    }
+
+    /// Where it stands.
+    async fn state(&self) -> ScheduleState {
+        self.0.state.into()
+    }
+
+    /// Why it is paused.
+    async fn pause_reason(&self) -> Option<&str> {
+        self.0.pause_reason.as_deref()
+    }
+
+    /// Who paused it: the id of an API key.
+    async fn paused_by(&self) -> Option<&str> {
+        self.0.paused_by.as_deref()
+    }
+
+    /// What it fires with.
+    async fn payload(&self) -> Json {
+        Json::stored(&self.0.payload)
+    }
+
+    /// Raised by every change; what `expectedVersion` compares.
+    async fn version(&self) -> i32 {
+        self.0.version
+    }
+
+    /// When it fires next; null when it will not.
+    async fn next_fire_at(&self, ctx: &Context<'_>) -> Result<Option<DateTime>> {
+        if self.0.state == State::Paused {
+            return Ok(None);
+        }
+        let planned = load(ctx, FirstPlanned(self.0.id)).await?;
+        Ok(planned.or(self.0.next_at).map(Into::into))
+    }
+
+    /// The next instants of its time plan after now, whatever its state.
+    async fn next_fire_times(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many: at most 1,000.", default = 5)] first: i32,
+    ) -> Result<Vec<ScheduleInstant>> {
+        let rows = usize::try_from(first).ok().filter(|rows| *rows <= PREVIEW_ROWS_MAX);
+        let rows = rows.ok_or_else(|| {
+            Error::invalid("first", format!("expected a number from 0 to {PREVIEW_ROWS_MAX}"))
+        })?;
+        let plan = schedule::plan_of(&self.0)?;
+        let now = app(ctx).clock().now();
+        Ok(schedule::upcoming(&plan, now, rows).into_iter().map(instant).collect())
+    }
+
+    /// The trigger that it fires; null when that was deleted.
+    async fn trigger(&self, ctx: &Context<'_>) -> Result<Option<Trigger>> {
+        let key = TriggerKey(self.0.project_id, self.0.trigger_id);
+        Ok(load(ctx, key).await?.map(Trigger))
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+
+    /// When it was last changed.
+    async fn updated_at(&self) -> DateTime {
+        self.0.updated_at.into()
+    }
+}
+
+/// Schedules, to read.
+#[derive(Default)]
+pub struct ScheduleQuery;
+
+#[Object]
+impl ScheduleQuery {
+    /// One schedule; null when there is none.
+    async fn schedule(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which.")] id: ID,
+    ) -> Result<Option<Schedule>> {
+        caller(ctx).require(Scope::Read)?;
+        let found = schedule::find(app(ctx), caller(ctx), parse_id("id", &id)?).await?;
+        Ok(found.map(Schedule))
+    }
+
+    /// Schedules of all triggers, newest first.
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    async fn schedules(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Rows from the start: 50 when not said, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "Begins after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Rows from the end.")] last: Option<i32>,
+        #[graphql(desc = "Ends before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Which schedules.")] filter: Option<ScheduleFilter>,
+    ) -> Result<ScheduleConnection> {
+        caller(ctx).require(Scope::Read)?;
+        let page = args(first, after, last, before).check(SORT.code).map_err(Error::Refused)?;
+        let filter = checked(filter.unwrap_or_default())?;
+        let slice = schedule::list(app(ctx), caller(ctx), &filter, &page).await?;
+        let (app, caller) = (app(ctx).clone(), caller(ctx).clone());
+        let count = Arc::new(move || {
+            let (app, caller, filter) = (app.clone(), caller.clone(), filter.clone());
+            async move { schedule::count(&app, &caller, &filter).await }.boxed()
+        });
+        Ok(ScheduleConnection { slice, count })
+    }
+
+    /// The next instants of a time plan that need not be stored.
+    async fn schedule_preview(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The time plan.")] spec: ScheduleSpecInput,
+        #[graphql(desc = "How many instants: at most 1,000.", default = 5)] first: i32,
+        #[graphql(desc = "Instants after this; now when not said.")] from: Option<DateTime>,
+    ) -> Result<SchedulePreview> {
+        caller(ctx).require(Scope::Read)?;
+        let from = from.map(|from| from.0);
+        let Preview { summary, zone, instants } =
+            schedule::preview(app(ctx), &spec.into(), from, first)?;
+        let instants = instants.into_iter().map(instant).collect();
+        Ok(SchedulePreview { summary, time_zone: zone, instants })
+    }
+}
+
+fn instant(instant: PreviewInstant) -> ScheduleInstant {
+    ScheduleInstant { at: instant.at.into(), local: instant.local, note: instant.note }
+}
+
+fn checked(filter: ScheduleFilter) -> crate::error::Result<Filter> {
+    Ok(Filter {
+        trigger: filter.trigger_id.map(|ids| ids.check("filter.triggerId")).transpose()?,
+        kind: filter.kind.map(Into::into),
+        state: filter.state.map(Into::into),
+    })
+}

@@ -1,0 +1,207 @@
+//! Triggers on the wire.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, Object};
+use entity::schedule;
+use entity::trigger::{Model, State};
+use futures_util::FutureExt as _;
+
+use crate::domain::action::Action as Body;
+use crate::error::Error;
+use crate::graphql::action::{Action, Stage, stages};
+use crate::graphql::comparator::Flag;
+use crate::graphql::connection::{args, connection, cost};
+use crate::graphql::error::{Result, parse_id};
+use crate::graphql::firing::{FiringConnection, firings};
+use crate::graphql::loader::{ActionKey, SchedulesOfTrigger, TriggerVersionKey, app, caller, load};
+use crate::graphql::scalar::{DateTime, Json};
+use crate::graphql::schedule::Schedule;
+use crate::service::{Scope, trigger};
+use crate::store::firing::SortKey;
+use crate::store::trigger::{DerivedState, Filter, SORT};
+
+mod input;
+mod mutation;
+
+pub use input::{TriggerBy, TriggerFilter};
+pub use mutation::{TriggerMutation, payload_of};
+
+/// A definition of what fires: by API call, or by its schedules.
+pub struct Trigger(pub Model);
+
+connection!(
+    /// A page of triggers.
+    TriggerConnection,
+    TriggerEdge,
+    Trigger,
+    Model
+);
+
+/// Where a trigger stands.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "DerivedState")]
+pub enum TriggerState {
+    /// Its schedules run, or it has none.
+    Active,
+    /// Its schedules do not run until it is resumed; API calls and timers still fire it.
+    Paused,
+    /// It has schedules, and none of them will fire again.
+    Completed,
+}
+
+#[Object]
+impl Trigger {
+    /// Identity.
+    pub async fn id(&self) -> ID {
+        self.0.id.to_string().into()
+    }
+
+    /// Unique in the project.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// What it is for.
+    async fn description(&self) -> Option<&str> {
+        self.0.description.as_deref()
+    }
+
+    /// Raised by every change; what `expectedVersion` compares.
+    async fn version(&self) -> i32 {
+        self.0.version
+    }
+
+    /// Where it stands.
+    async fn state(&self, ctx: &Context<'_>) -> Result<TriggerState> {
+        if self.0.state == State::Paused {
+            return Ok(TriggerState::Paused);
+        }
+        let plans = self.plans(ctx).await?;
+        let is_over = |plan: &schedule::Model| plan.state == schedule::State::Processed;
+        let is_completed = !plans.is_empty() && plans.iter().all(is_over);
+        Ok(if is_completed { TriggerState::Completed } else { TriggerState::Active })
+    }
+
+    /// Why it is paused.
+    async fn pause_reason(&self) -> Option<&str> {
+        self.0.pause_reason.as_deref()
+    }
+
+    /// Who paused it: the id of an API key.
+    async fn paused_by(&self) -> Option<&str> {
+        self.0.paused_by.as_deref()
+    }
+
+    /// Whether it fires exactly once and then goes.
+    async fn is_test(&self) -> bool {
+        self.0.is_test
+    }
+
+    /// JSON Schema that payloads must satisfy.
+    async fn payload_schema(&self, ctx: &Context<'_>) -> Result<Option<Json>> {
+        let version = load(ctx, TriggerVersionKey(self.0.id, self.0.definition)).await?;
+        Ok(version.and_then(|version| version.payload_schema).as_deref().map(Json::stored))
+    }
+
+    /// The named action that it runs; null when it runs stages of its own, or nothing.
+    async fn action(&self, ctx: &Context<'_>) -> Result<Option<Action>> {
+        let Some(id) = self.0.action_id else { return Ok(None) };
+        Ok(load(ctx, ActionKey(self.0.project_id, id)).await?.map(Action))
+    }
+
+    /// The stages of its own that it runs; null when it names an action, or runs nothing.
+    async fn inline_stages(&self, ctx: &Context<'_>) -> Result<Option<Vec<Stage>>> {
+        let version = load(ctx, TriggerVersionKey(self.0.id, self.0.definition)).await?;
+        let Some(text) = version.and_then(|version| version.inline_action) else { return Ok(None) };
+        Ok(Some(stages(Body::parse(&text).map_err(Error::Internal)?)))
+    }
+
+    /// When it fires by itself, oldest first.
+    async fn schedules(&self, ctx: &Context<'_>) -> Result<Vec<Schedule>> {
+        Ok(self.plans(ctx).await?.into_iter().map(Schedule).collect())
+    }
+
+    /// Its firings, newest first.
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    async fn firings(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Rows from the start: 50 when not said, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "Begins after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Rows from the end.")] last: Option<i32>,
+        #[graphql(desc = "Ends before this cursor.")] before: Option<String>,
+    ) -> Result<FiringConnection> {
+        let eq = Some(self.0.id);
+        let of_this = crate::domain::comparator::Comparator { eq, ..Default::default() };
+        let filter = crate::store::firing::Filter { trigger: Some(of_this), ..Default::default() };
+        firings(ctx, filter, (SortKey::CreatedAt, true), args(first, after, last, before)).await
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+
+    /// When it was last changed.
+    async fn updated_at(&self) -> DateTime {
+        self.0.updated_at.into()
+    }
+}
+
+impl Trigger {
+    async fn plans(&self, ctx: &Context<'_>) -> Result<Vec<schedule::Model>> {
+        let key = SchedulesOfTrigger(self.0.project_id, self.0.id);
+        Ok(load(ctx, key).await?.unwrap_or_default())
+    }
+}
+
+/// Triggers, to read.
+#[derive(Default)]
+pub struct TriggerQuery;
+
+#[Object]
+impl TriggerQuery {
+    /// One trigger; null when there is none.
+    async fn trigger(&self, ctx: &Context<'_>, by: TriggerBy) -> Result<Option<Trigger>> {
+        caller(ctx).require(Scope::Read)?;
+        let found = match by {
+            TriggerBy::Id(id) => trigger::find(app(ctx), caller(ctx), parse_id("id", &id)?).await?,
+            TriggerBy::Name(name) => trigger::find_by_name(app(ctx), caller(ctx), &name).await?,
+        };
+        Ok(found.map(Trigger))
+    }
+
+    /// Triggers, newest first; test triggers are left out unless the filter asks for them.
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    async fn triggers(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Rows from the start: 50 when not said, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "Begins after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Rows from the end.")] last: Option<i32>,
+        #[graphql(desc = "Ends before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Which triggers.")] filter: Option<TriggerFilter>,
+    ) -> Result<TriggerConnection> {
+        caller(ctx).require(Scope::Read)?;
+        let page = args(first, after, last, before).check(SORT.code).map_err(Error::Refused)?;
+        let filter = checked(filter.unwrap_or_default())?;
+        let slice = trigger::list(app(ctx), caller(ctx), &filter, &page).await?;
+        let (app, caller) = (app(ctx).clone(), caller(ctx).clone());
+        let count = Arc::new(move || {
+            let (app, caller, filter) = (app.clone(), caller.clone(), filter.clone());
+            async move { trigger::count(&app, &caller, &filter).await }.boxed()
+        });
+        Ok(TriggerConnection { slice, count })
+    }
+}
+
+fn checked(filter: TriggerFilter) -> crate::error::Result<Filter> {
+    Ok(Filter {
+        name: filter.name.map(Into::into),
+        states: filter.state.map(|list| list.into_iter().map(Into::into).collect()),
+        action: filter.action_id.map(|ids| ids.check("filter.actionId")).transpose()?,
+        is_test: filter.is_test.unwrap_or(Flag::Exclude).wanted(),
+        created_at: filter.created_at.map(Into::into),
+    })
+}
