@@ -1,7 +1,6 @@
 //! What clients say about events.
 
 use async_graphql::InputObject;
-use futures_util::FutureExt as _;
 
 use crate::graphql::event_filter::EventSeverity;
 use crate::graphql::firing::OrderDirection;

@@ -2,7 +2,6 @@
 
 use async_graphql::{Context, Object, SimpleObject};
 use entity::event::Model;
-use futures_util::FutureExt as _;
 
 use crate::error::Error;
 use crate::graphql::error::{Result, UserError, payload, settle};

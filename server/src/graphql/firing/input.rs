@@ -1,7 +1,6 @@
 //! What clients say about firings.
 
 use async_graphql::{Enum, ID, InputObject, MaybeUndefined};
-use futures_util::FutureExt as _;
 
 use crate::graphql::comparator::{DateTimeComparator, Flag, IdComparator, StringComparator};
 use crate::graphql::scalar::Json;

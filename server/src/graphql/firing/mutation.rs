@@ -2,7 +2,6 @@
 
 use async_graphql::{Context, Object};
 use entity::firing::Model;
-use futures_util::FutureExt as _;
 
 use crate::graphql::error::{Result, parse_id, payload};
 use crate::graphql::loader::{app, caller};

@@ -1,7 +1,6 @@
 //! What clients say about schedules.
 
 use async_graphql::{ID, InputObject, MaybeUndefined, OneofObject};
-use futures_util::FutureExt as _;
 
 use crate::graphql::comparator::IdComparator;
 use crate::graphql::scalar::{DateTime, Duration, Json};

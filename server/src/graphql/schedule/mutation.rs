@@ -3,7 +3,6 @@
 use async_graphql::{Context, ID, Object};
 use entity::ScheduleId;
 use entity::schedule::Model;
-use futures_util::FutureExt as _;
 
 use crate::graphql::error::{Result, parse_id, payload};
 use crate::graphql::loader::{app, caller};

@@ -3,7 +3,6 @@
 use async_graphql::{Context, ID, MaybeUndefined, Object};
 use entity::TriggerId;
 use entity::trigger::Model;
-use futures_util::FutureExt as _;
 use serde_json::Value;
 
 use crate::error::Error;
