@@ -5,7 +5,6 @@ use std::sync::Arc;
 use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 use entity::schedule::{Kind, Model, State};
 use entity::trigger;
-use entity::{ScheduleId, trigger};
 use futures_util::FutureExt as _;
 
 use crate::error::Error;
