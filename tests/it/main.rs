@@ -4,9 +4,13 @@
 
 use tests::TestApp;
 
+mod bus;
 mod cron;
 mod filter;
+mod firing;
 mod guard;
 mod http_graphql;
+mod queue;
+mod story;
 mod websocket;
 mod wire;
