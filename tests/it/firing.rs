@@ -33,7 +33,11 @@ async fn found(app: &TestApp, filter: Value) -> String {
     let page = app.ask("firings", FIND, json!({ "filter": filter })).await;
     let nodes = page["nodes"].as_array().expect("nodes");
     assert_eq!(page["totalCount"], nodes.len());
-    let name = |node: &Value| node["correlationId"].as_str().map_or(text(&node["cause"]), str::to_owned);
+    let name =
+        |node: &Value| node["correlationId"].as_str().map_or(text(&node["cause"]), str::to_owned);
+    if nodes.is_empty() {
+        return "nothing".to_owned();
+    }
     nodes.iter().map(name).collect::<Vec<_>>().join(" ")
 }
 
@@ -169,14 +173,14 @@ async fn conditions_join_by_and_or_and_not_where_not_is_the_complement() {
     {"status":{"eq":"COMPLETED"},"or":[{"correlationId":{"isNull":true}}]} → API
     {"not":{"status":{"eq":"COMPLETED"}}} → bad-1 TIMER good-later
     {"triggerId":{"neq":"good"}} → bad-1
-    {"not":{"triggerId":{"eq":"good"}}} → bad-1
-    {"not":{"triggerId":{"neq":"good"}}} → good-1 good-later API
-    {"not":{"correlationId":{"contains":"good"}}} → bad-1
+    {"not":{"triggerId":{"eq":"good"}}} → bad-1 TIMER
+    {"not":{"triggerId":{"neq":"good"}}} → good-1 TIMER good-later API
+    {"not":{"correlationId":{"contains":"good"}}} → bad-1 TIMER API
     {"not":{"not":{"triggerId":{"eq":"bad"}}}} → bad-1
-    {"not":{"or":[{"triggerId":{"eq":"bad"}},{"triggerId":{"eq":"good"}}]}} → 
-    {"not":{}} → 
+    {"not":{"or":[{"triggerId":{"eq":"bad"}},{"triggerId":{"eq":"good"}}]}} → TIMER
+    {"not":{}} → nothing
     {"and":[],"or":[]} → good-1 bad-1 TIMER good-later API
-    {"triggerId":{"in":[]}} → 
+    {"triggerId":{"in":[]}} → nothing
     {"not":{"triggerId":{"in":[]}}} → good-1 bad-1 TIMER good-later API
     "#);
 }
@@ -269,7 +273,8 @@ async fn an_attempt_says_when_what_was_sent_and_what_came_back() {
     assert!(attempt["request"]["headers"][signature].as_str().expect("signed").starts_with("v1,"));
     attempt["request"]["headers"][signature] = json!("v1,…");
     attempt["response"]["headers"]["date"] = json!("…");
-    let shown = serde_json::to_string_pretty(&attempt).expect("JSON").replace(&port, "PORT");
+    let shown = serde_json::to_string_pretty(&attempt).expect("JSON");
+    let shown = shown.replace(&port, "PORT").replace(&id, "frg_…");
     assert_snapshot!(shown, @r#"
     {
       "number": 1,
@@ -287,7 +292,7 @@ async fn an_attempt_says_when_what_was_sent_and_what_came_back() {
         "url": "http://127.0.0.1:PORT/hook?a=***",
         "headers": {
           "content-type": "application/json",
-          "webhook-id": "frg_01kjpzv280ejzt55cw7cyejssz_post",
+          "webhook-id": "frg_…_post",
           "webhook-timestamp": "1772445600",
           "webhook-signature": "v1,…"
         },
@@ -350,7 +355,8 @@ async fn a_result_of_16_kib_is_kept_and_a_longer_one_is_replaced_by_a_flag() {
     receiver.answer(answer(room + 1));
     let (at, past) = (fire(&app, &trigger).await, fire(&app, &trigger).await);
     app.work().await;
-    let mut kept = [firing(&app, &at).await["result"].clone(), firing(&app, &past).await["result"].clone()];
+    let mut kept =
+        [firing(&app, &at).await["result"].clone(), firing(&app, &past).await["result"].clone()];
     kept.sort_by_key(|result| result.to_string().len());
     assert_eq!(kept[0], json!({ "isTooLong": true, "bytes": 16 * 1024 + 1 }));
     assert_eq!(kept[1].to_string().len(), 16 * 1024);
@@ -365,7 +371,11 @@ async fn a_firing_is_tried_eight_times_over_a_day_and_then_waits_for_a_person() 
     let began = app.now();
     for number in 1..=8 {
         receiver.answer(Answer::status(503));
-        if number == 1 { app.work().await } else { until_due(&app, &id, &receiver).await }
+        if number == 1 {
+            app.work().await
+        } else {
+            until_due(&app, &id, &receiver).await
+        }
         assert_eq!(status(&app, &id).await, if number < 8 { "RETRYING" } else { "FAILED" });
     }
     let hours = app.now().ms_since(began) as f64 / 3_600_000.0;
@@ -378,7 +388,12 @@ async fn a_firing_is_tried_eight_times_over_a_day_and_then_waits_for_a_person() 
     let seen = firing(&app, &id).await;
     let attempts = seen["attempts"].as_array().expect("attempts");
     let line = |attempt: &Value| {
-        format!("{} {} {}", attempt["number"], text(&attempt["status"]), text(&attempt["errorCode"]))
+        format!(
+            "{} {} {}",
+            attempt["number"],
+            text(&attempt["status"]),
+            text(&attempt["errorCode"])
+        )
     };
     assert_snapshot!(attempts.iter().map(line).collect::<Vec<_>>().join("\n"), @r"
     1 FAILED HTTP_STATUS
@@ -390,10 +405,9 @@ async fn a_firing_is_tried_eight_times_over_a_day_and_then_waits_for_a_person() 
     7 FAILED HTTP_STATUS
     8 FAILED HTTP_STATUS
     ");
-    assert_eq!(
-        (&seen["reason"], &seen["attemptCount"], &seen["error"]),
-        (&json!("HTTP_STATUS"), &json!(8), &json!("127.0.0.1 answered 503 Service Unavailable"))
-    );
+    let error = text(&seen["error"]);
+    assert!(error.ends_with("answered 503 Service Unavailable"), "{error}");
+    assert_eq!((&seen["reason"], &seen["attemptCount"]), (&json!("HTTP_STATUS"), &json!(8)));
 }
 
 #[tokio::test]
@@ -564,7 +578,10 @@ async fn an_edited_replay_is_another_message() {
         .collect();
     assert_eq!(
         seen,
-        [(format!("{old}_post"), r#"{"n":1}"#.into()), (format!("{new}_post"), r#"{"n":2}"#.into())]
+        [
+            (format!("{old}_post"), r#"{"n":1}"#.into()),
+            (format!("{new}_post"), r#"{"n":2}"#.into())
+        ]
     );
 }
 
@@ -587,8 +604,7 @@ async fn of_two_concurrent_replays_of_a_failed_firing_one_wins() {
     let receiver = Receiver::start().await;
     let id = failed(&app, &receiver, json!(null)).await;
     let input = json!({ "input": { "id": id } });
-    let (one, other) =
-        tokio::join!(app.graphql(REPLAY, input.clone()), app.graphql(REPLAY, input));
+    let (one, other) = tokio::join!(app.graphql(REPLAY, input.clone()), app.graphql(REPLAY, input));
     let mut refusals: Vec<Value> = [one, other]
         .iter()
         .flat_map(|answer| answer["data"]["firingReplay"]["userErrors"].as_array().unwrap().clone())
@@ -697,12 +713,18 @@ async fn a_firing_whose_process_died_is_resumed_with_the_same_message() {
     assert_eq!((&seen["status"], &seen["attemptCount"]), (&json!("COMPLETED"), &json!(1)));
     let line = |attempt: &Value| {
         let of = |field: &str| attempt[field].as_str().unwrap_or("-").to_owned();
-        format!("{} {} {} {} {}", attempt["number"], of("stage"), of("kind"), of("status"),
-            of("errorCode"))
+        format!(
+            "{} {} {} {} {}",
+            attempt["number"],
+            of("stage"),
+            of("kind"),
+            of("status"),
+            of("errorCode")
+        )
     };
     let attempts = seen["attempts"].as_array().expect("attempts");
     assert_snapshot!(attempts.iter().map(line).collect::<Vec<_>>().join("\n"), @r"
-    1   LEASE_EXPIRED LEASE_EXPIRED
+    1 post http LEASE_EXPIRED LEASE_EXPIRED
     1 post http SUCCEEDED -
     ");
 }
@@ -727,7 +749,10 @@ async fn a_lease_that_is_not_renewed_ends_after_fifteen_seconds() {
     app.engine.executor.idle().await;
     let seen = firing(&app, &id).await;
     let attempts = texts(&seen["attempts"], "status");
-    assert_eq!((text(&seen["status"]), attempts), ("COMPLETED".into(), vec!["LEASE_EXPIRED".into(), "SUCCEEDED".into()]));
+    assert_eq!(
+        (text(&seen["status"]), attempts),
+        ("COMPLETED".into(), vec!["LEASE_EXPIRED".into(), "SUCCEEDED".into()])
+    );
 }
 
 #[tokio::test]
@@ -740,12 +765,16 @@ async fn deaths_do_not_use_up_attempts() {
         receiver.answer(Answer::status(200).held());
         begin(&app).await;
         receiver.wait_for(death).await;
+        app.pass(Duration::from_secs(1));
         app = app.restart().await;
     }
     receiver.answer(Answer::status(503));
-    app.work().await;
+    app.advance(Duration::from_secs(1)).await;
     let seen = firing(&app, &id).await;
-    let numbers: Vec<String> = seen["attempts"].as_array().expect("attempts").iter()
+    let numbers: Vec<String> = seen["attempts"]
+        .as_array()
+        .expect("attempts")
+        .iter()
         .map(|attempt| format!("{} {}", attempt["number"], text(&attempt["status"])))
         .collect();
     assert_eq!(numbers, ["1 LEASE_EXPIRED", "1 LEASE_EXPIRED", "1 FAILED"]);
@@ -760,7 +789,8 @@ async fn a_watcher_sees_one_firing_at_once_and_at_each_change() {
     let id = fire(&app, &trigger).await;
     let query = format!(r#"subscription {{ firingUpdated(id: "{id}") {{ id status }} }}"#);
     let mut stream = app.stream(&query);
-    let mut next = async || text(&stream.next().await.expect("a row")["data"]["firingUpdated"]["status"]);
+    let mut next =
+        async || text(&stream.next().await.expect("a row")["data"]["firingUpdated"]["status"]);
     assert_eq!(next().await, "SCHEDULED");
     receiver.answer(Answer::status(200).held());
     begin(&app).await;
@@ -775,8 +805,7 @@ async fn a_watcher_of_a_trigger_sees_its_firings_and_no_others() {
     let app = TestApp::start().await;
     let mine = trigger(&app, json!({ "name": "mine" })).await;
     let other = trigger(&app, json!({ "name": "other" })).await;
-    let query =
-        format!(r#"subscription {{ firingUpdated(triggerId: "{mine}") {{ id status }} }}"#);
+    let query = format!(r#"subscription {{ firingUpdated(triggerId: "{mine}") {{ id status }} }}"#);
     let mut stream = app.stream(&query);
     let mut next = Box::pin(stream.next());
     assert!(futures_util::poll!(&mut next).is_pending(), "nothing changed yet");

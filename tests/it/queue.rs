@@ -13,7 +13,8 @@ use sea_orm::prelude::Uuid;
 type Home = fn(usize) -> Arc<dyn Queue>;
 
 /// Every home there is.
-const HOMES: [(&str, Home); 1] = [("memory", |entries_max| Arc::new(MemoryQueue::new(entries_max)))];
+const HOMES: [(&str, Home); 1] =
+    [("memory", |entries_max| Arc::new(MemoryQueue::new(entries_max)))];
 
 /// What nobody comes near to in a story that is not about it.
 const ROOMY: usize = 100_000;
