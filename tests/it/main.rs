@@ -4,14 +4,18 @@
 
 use tests::TestApp;
 
+mod bus;
 mod cron;
 mod engine;
 mod filter;
+mod firing;
 mod floors;
 mod guard;
 mod http_graphql;
 mod operation;
+mod queue;
 mod schedule;
+mod story;
 mod trigger;
 mod websocket;
 mod wire;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -11,6 +12,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+
+/// What no story waits for longer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One request as it came.
 #[derive(Clone, Debug)]
@@ -117,10 +121,12 @@ impl Receiver {
     pub async fn wait_for(&self, count: usize) {
         loop {
             let came = self.state.came.notified();
-            if count <= self.state.received.lock().unwrap().len() {
+            let seen = self.state.received.lock().unwrap().len();
+            if count <= seen {
                 return;
             }
-            came.await;
+            let came = tokio::time::timeout(PATIENCE, came).await;
+            came.unwrap_or_else(|_| panic!("{seen} of {count} requests came"));
         }
     }
 }

@@ -83,7 +83,8 @@ fn beyond<C: ColumnTrait>(sort: Sort<C>, cursor: Cursor, is_greater: bool) -> Co
         .add(Condition::all().add(key.eq(cursor.key)).add(compare(sort.id, cursor.id.into())))
 }
 
-/// The condition that `comparator` puts on `column`.
+/// The condition that `comparator` puts on `column`: true or false, also where the column is NULL,
+/// so that a `NOT` around it is its complement.
 pub(super) fn compare<C, T>(column: C, comparator: &Comparator<T>) -> Condition
 where
     C: ColumnTrait,
@@ -102,6 +103,10 @@ where
     add(&comparator.lt, |column, value| column.lt(value));
     add(&comparator.lte, |column, value| column.lte(value));
     let mut all = parts.into_iter().fold(Condition::all(), Condition::add);
+    let is_compared = !all.is_empty() || comparator.is_in.is_some() || comparator.nin.is_some();
+    if is_compared {
+        all = all.add(column.is_not_null());
+    }
     let values = |list: &[T]| list.iter().cloned().map(Into::into).collect::<Vec<Value>>();
     if let Some(list) = &comparator.is_in {
         all = all.add(column.is_in(values(list)));
@@ -122,6 +127,9 @@ pub(super) fn compare_text<C: ColumnTrait>(
     comparator: &Comparator<String>,
 ) -> Condition {
     let mut all = compare(column, comparator);
+    if comparator.contains.is_some() || comparator.starts_with.is_some() {
+        all = all.add(column.is_not_null());
+    }
     let position = |haystack: SimpleExpr, needle: String| {
         // instr(haystack, needle) counts from 1; no wildcard has to be escaped.
         sea_orm::sea_query::Func::cust("instr").arg(haystack).arg(Expr::val(needle))

@@ -11,6 +11,7 @@ use sea_orm::{
 
 use super::{Change, Store};
 use crate::clock::{Ids, stamped_at};
+use crate::domain::action::Action;
 use crate::domain::event::{Stamp, of_firing};
 use crate::domain::filter::Severity;
 use crate::domain::outbox::{Due, Notice};
@@ -97,7 +98,14 @@ pub async fn expire_leases(
                attempts = attempts - 1, due_at = ?, lease_until = NULL, lease_owner = NULL \
                WHERE id IN (SELECT id FROM firing WHERE status = 'EXECUTING' \
                AND lease_until < ? LIMIT ?) RETURNING *, \
-               (SELECT name FROM trigger WHERE trigger.id = firing.trigger_id) AS trigger_name";
+               (SELECT name FROM trigger WHERE trigger.id = firing.trigger_id) AS trigger_name, \
+               COALESCE(inline_action, \
+                 (SELECT body FROM action_version \
+                  WHERE action_version.action_id = firing.action_id \
+                    AND action_version.number = firing.action_version), \
+                 (SELECT trigger_version.inline_action FROM trigger_version \
+                  WHERE trigger_version.trigger_id = firing.trigger_id \
+                    AND trigger_version.number = firing.trigger_version)) AS action_text";
     let values: [Value; 3] = [now.millis().into(), bound.millis().into(), rows_max.into()];
     let statement = Statement::from_sql_and_values(change.backend(), sql, values);
     let rows = change.tx().query_all_raw(statement).await?;
@@ -105,9 +113,10 @@ pub async fn expire_leases(
     let mut events = Vec::with_capacity(rows.len());
     for row in &rows {
         let trigger: Option<String> = row.try_get("", "trigger_name")?;
+        let action: Option<String> = row.try_get("", "action_text")?;
         let firing = Model::from_query_result(row, "")?;
         events.push(lost_event(ids, &firing, trigger.as_deref()));
-        attempts.push(lost_attempt(ids, &firing, now));
+        attempts.push(lost_attempt(ids, &firing, action.as_deref(), now));
         change.due(Due { due_at: now, firing: firing.id, project: firing.project_id });
         change.notify(Notice::Changed(firing.project_id, firing.id));
     }
@@ -118,13 +127,14 @@ pub async fn expire_leases(
 
 const LOST: &str = "the process that executed it died; whether the stage did its work is unknown";
 
-fn lost_attempt(ids: &Ids, firing: &Model, now: Instant) -> attempt::Model {
+fn lost_attempt(ids: &Ids, firing: &Model, action: Option<&str>, now: Instant) -> attempt::Model {
+    let (stage, kind) = lost_stage(firing, action);
     attempt::Model {
         id: ids.make::<AttemptId>(),
         project_id: firing.project_id,
         firing_id: firing.id,
-        stage: firing.stage.clone().unwrap_or_default(),
-        kind: String::new(),
+        stage,
+        kind,
         number: firing.attempts + 1,
         epoch: firing.epoch,
         status: attempt::Status::LeaseExpired,
@@ -136,6 +146,15 @@ fn lost_attempt(ids: &Ids, firing: &Model, now: Instant) -> attempt::Model {
         request: None,
         response: None,
     }
+}
+
+/// Name and kind of the stage that ran: the one that was tried before, else the root. Both are
+/// empty for a firing that runs nothing.
+fn lost_stage(firing: &Model, action: Option<&str>) -> (String, String) {
+    let stages = action.and_then(|text| Action::parse(text).ok()).map_or(vec![], |it| it.stages);
+    let tried = stages.iter().find(|spec| Some(&spec.name) == firing.stage.as_ref());
+    let spec = tried.or(stages.first());
+    spec.map_or_else(Default::default, |spec| (spec.name.clone(), spec.kind.clone()))
 }
 
 fn lost_event(ids: &Ids, firing: &Model, trigger: Option<&str>) -> event::Model {

@@ -30,7 +30,7 @@ async fn a_schema_is_checked_when_it_is_saved() {
         let input = json!({ "name": schema.to_string(), "payloadSchema": schema });
         trigger(&app, input).await;
     }
-    assert_snapshot!(lines(&said), @r#"
+    assert_snapshot!(lines(&said), @r##"
     7
       BAD_USER_INPUT payloadSchema: expected a JSON Schema: an object or a boolean
     []
@@ -49,7 +49,7 @@ async fn a_schema_is_checked_when_it_is_saved() {
       BAD_USER_INPUT payloadSchema: expected a JSON Schema: Resource 'file:///etc/passwd' is not present in a registry and retrieving it failed: file:///etc/passwd is outside of the schema, and nothing is fetched (at the root)
     {"$ref":"#/nowhere"}
       BAD_USER_INPUT payloadSchema: expected a JSON Schema: Pointer '/nowhere' does not exist (at the root)
-    "#);
+    "##);
 }
 
 #[tokio::test]
