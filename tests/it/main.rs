@@ -8,5 +8,7 @@ mod cron;
 mod filter;
 mod guard;
 mod http_graphql;
+mod operation;
+mod schedule;
 mod websocket;
 mod wire;

@@ -105,6 +105,11 @@ impl TestApp {
         self.clock.as_ref().expect("a manual clock").advance(by);
     }
 
+    /// Sets the clock, also back; nobody works.
+    pub fn set_clock(&self, at: Instant) {
+        self.clock.as_ref().expect("a manual clock").set(at);
+    }
+
     /// Every duty, until nothing is left to do now.
     pub async fn work(&self) {
         loop {

@@ -1,0 +1,206 @@
+//! Edits re-plan and deletes cancel, atomically, whatever was planned before.
+
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+use super::{HOUR, MINUTE, SECOND, instant};
+use crate::TestApp;
+use crate::operation::{
+    cron, done, every, lines, log, past, planned, schedule, scheduled, text,
+};
+
+async fn update(app: &TestApp, schedule: &str, change: Value) {
+    let mut input = json!({ "id": schedule });
+    input.as_object_mut().expect("an object").extend(
+        change.as_object().expect("an object").clone(),
+    );
+    done(app, "scheduleUpdate", "schedule { id }", input).await;
+}
+
+/// The ids of what is planned.
+async fn planned_ids(app: &TestApp, trigger: &str) -> Vec<Value> {
+    let query = "query($filter: FiringFilter) { firings(filter: $filter) { nodes { id } } }";
+    let filter = json!({ "triggerId": { "eq": trigger }, "status": { "eq": "SCHEDULED" } });
+    let found = app.ask("firings", query, json!({ "filter": filter })).await;
+    found["nodes"].as_array().expect("a list").clone()
+}
+
+#[tokio::test]
+async fn edited_and_edited_back_before_it_is_due_each_instant_fires_once() {
+    let app = TestApp::start().await;
+    let (id, plan) = scheduled(&app, "minutely", cron("* * * * *")).await;
+    app.advance(MINUTE).await;
+    update(&app, &plan, json!({ "spec": cron("*/2 * * * *") })).await;
+    app.advance(SECOND * 30).await;
+    update(&app, &plan, json!({ "spec": cron("* * * * *") })).await;
+    for _ in 0..8 {
+        app.advance(SECOND * 30).await;
+    }
+    assert_snapshot!(lines(&past(&app, &id).await), @r"
+    03-02 10:01:00 COMPLETED
+    03-02 10:02:00 COMPLETED
+    03-02 10:03:00 COMPLETED
+    03-02 10:04:00 COMPLETED
+    03-02 10:05:00 COMPLETED
+    ");
+}
+
+#[tokio::test]
+async fn an_edit_replaces_what_was_planned() {
+    let app = TestApp::start().await;
+    let (id, plan) = scheduled(&app, "edited", json!({ "in": "PT4M" })).await;
+    app.advance(MINUTE).await;
+    update(&app, &plan, json!({ "spec": { "at": "2026-03-02T10:03:00Z" } })).await;
+    assert_eq!(planned(&app, &id).await, ["03-02 10:03:00"]);
+    for _ in 0..5 {
+        app.advance(MINUTE).await;
+    }
+    assert_eq!(past(&app, &id).await, ["03-02 10:03:00 COMPLETED"]);
+}
+
+#[tokio::test]
+async fn nothing_planned_under_an_old_plan_is_claimed_after_the_edit() {
+    let app = TestApp::start().await;
+    let (id, plan) = scheduled(&app, "fenced", cron("* * * * *")).await;
+    app.work().await;
+    // The queue still proposes the old rows, and one of them is due by now.
+    app.pass(MINUTE);
+    update(&app, &plan, json!({ "spec": cron("30 * * * *") })).await;
+    app.engine.executor.run_once().await.expect("a claim");
+    app.engine.executor.idle().await;
+    app.advance(MINUTE * 5).await;
+    let shown = [past(&app, &id).await, log(&app, "firing.").await].concat();
+    assert_snapshot!(lines(&shown), @r"
+    03-02 10:01:00 - 03-02 10:01:00 SKIPPED SUPERSEDED x 1
+    firing.skipped: 1 instants were skipped: SUPERSEDED
+    ");
+}
+
+#[tokio::test]
+async fn what_an_edit_ends_unclaimed_is_one_range_that_is_told_once() {
+    let app = TestApp::start().await;
+    let (id, plan) = scheduled(&app, "ended", every("PT10S")).await;
+    app.pass(SECOND * 45);
+    update(&app, &plan, json!({ "spec": every("PT1H") })).await;
+    app.advance(HOUR).await;
+    let shown = [past(&app, &id).await, log(&app, "firing.").await].concat();
+    assert_snapshot!(lines(&shown), @r"
+    03-02 10:00:10 - 03-02 10:00:40 SKIPPED SUPERSEDED x 4
+    03-02 11:00:45 COMPLETED
+    firing.skipped: 4 instants were skipped: SUPERSEDED
+    firing.completed: -
+    ");
+}
+
+#[tokio::test]
+async fn a_new_name_replans_nothing() {
+    let app = TestApp::start().await;
+    let (id, plan) = scheduled(&app, "t", cron("* * * * *")).await;
+    let before = planned_ids(&app, &id).await;
+    update(&app, &plan, json!({ "name": "renamed" })).await;
+    update(&app, &plan, json!({ "spec": cron("* * * * *") })).await;
+    let input = json!({ "id": id, "name": "renamed", "description": "also" });
+    done(&app, "triggerUpdate", "trigger { id }", input).await;
+    assert_eq!(planned_ids(&app, &id).await, before);
+    assert_eq!(schedule(&app, &plan, "name").await, json!("renamed"));
+}
+
+#[tokio::test]
+async fn a_new_payload_reaches_what_is_planned_and_skips_nothing() {
+    let app = TestApp::start().await;
+    let (id, plan) = scheduled(&app, "t", cron("* * * * *")).await;
+    app.pass(MINUTE);
+    update(&app, &plan, json!({ "payload": { "new": true } })).await;
+    app.work().await;
+    app.advance(MINUTE).await;
+    let query = "query($id: ID!) { trigger(by: { id: $id }) { firings(last: 2) { nodes {
+        nominalAt status payload } } } }";
+    let found = app.ask("trigger", query, json!({ "id": id })).await;
+    assert_snapshot!(found["firings"]["nodes"], @r#"[{"nominalAt":"2026-03-02T10:02:00Z","status":"COMPLETED","payload":{"new":true}},{"nominalAt":"2026-03-02T10:01:00Z","status":"SKIPPED","payload":{"new":true}}]"#);
+}
+
+#[tokio::test]
+async fn a_deleted_schedule_fires_no_more() {
+    let app = TestApp::start().await;
+    let (id, plan) = scheduled(&app, "t", cron("* * * * *")).await;
+    app.advance(MINUTE).await;
+    app.pass(SECOND * 30);
+    done(&app, "scheduleDelete", "deletedId", json!({ "id": plan })).await;
+    assert_eq!(planned(&app, &id).await, Vec::<String>::new());
+    app.advance(MINUTE * 5).await;
+    assert_eq!(past(&app, &id).await, ["03-02 10:01:00 COMPLETED"]);
+    let query = "query($id: ID!) { schedule(id: $id) { id } }";
+    assert_eq!(app.ask("schedule", query, json!({ "id": plan })).await, Value::Null);
+}
+
+#[tokio::test]
+async fn a_planned_firing_that_was_cancelled_stays_so_through_an_edit_and_a_pause() {
+    let app = TestApp::start().await;
+    let (id, plan) = scheduled(&app, "t", cron("* * * * *")).await;
+    let query = "query($filter: FiringFilter) { firings(filter: $filter) { nodes { id } } }";
+    let filter = json!({ "triggerId": { "eq": id },
+        "nominalAt": { "eq": "2026-03-02T10:03:00Z" } });
+    let found = app.ask("firings", query, json!({ "filter": filter })).await;
+    let input = json!({ "id": text(&found["nodes"][0]["id"]) });
+    done(&app, "firingCancel", "firing { id }", input).await;
+    update(&app, &plan, json!({ "spec": cron("*/3 * * * *") })).await;
+    update(&app, &plan, json!({ "spec": cron("* * * * *") })).await;
+    app.advance(MINUTE).await;
+    app.advance(MINUTE).await;
+    done(&app, "schedulePause", "schedule { id }", json!({ "id": plan })).await;
+    for _ in 0..3 {
+        app.advance(MINUTE).await;
+    }
+    done(&app, "scheduleResume", "schedule { id }", json!({ "id": plan })).await;
+    app.advance(MINUTE).await;
+    assert_snapshot!(lines(&past(&app, &id).await), @"");
+}
+
+#[tokio::test]
+async fn an_edit_after_an_outage_counts_what_was_missed_by_the_old_plan() {
+    let app = TestApp::start().await;
+    let (id, plan) = scheduled(&app, "t", cron("0 * * * *")).await;
+    app.pass(HOUR * 5 + MINUTE * 30);
+    update(&app, &plan, json!({ "spec": cron("*/10 * * * *") })).await;
+    app.advance(MINUTE * 10).await;
+    assert_snapshot!(lines(&past(&app, &id).await), @r"
+    03-02 10:10:00 - 03-02 15:20:00 SKIPPED CATCH_UP x 32
+    03-02 15:30:00 - 03-02 15:30:00 SKIPPED CATCH_UP x 1
+    03-02 15:40:00 COMPLETED
+    ");
+}
+
+#[tokio::test]
+async fn an_edit_while_paused_counts_what_passed_by_the_old_plan() {
+    let app = TestApp::start().await;
+    let (id, plan) = scheduled(&app, "t", every("PT10S")).await;
+    done(&app, "schedulePause", "schedule { id }", json!({ "id": plan })).await;
+    app.pass(SECOND * 45);
+    update(&app, &plan, json!({ "spec": every("PT60S") })).await;
+    app.pass(SECOND * 130);
+    done(&app, "scheduleResume", "schedule { id }", json!({ "id": plan })).await;
+    app.advance(SECOND * 50).await;
+    assert_snapshot!(lines(&past(&app, &id).await), @r"
+    03-02 10:01:45 - 03-02 10:02:45 SKIPPED PAUSED x 2
+    03-02 10:03:45 COMPLETED
+    ");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_fires_no_recorded_instant_again() {
+    let app = TestApp::start().await;
+    let (id, plan) = scheduled(&app, "t", cron("* * * * *")).await;
+    for _ in 0..4 {
+        app.advance(MINUTE).await;
+    }
+    app.set_clock(instant("2026-03-02T10:01:30Z"));
+    app.work().await;
+    app.advance(MINUTE).await;
+    // Neither does an edit bring them back.
+    update(&app, &plan, json!({ "spec": cron("*/2 * * * *") })).await;
+    update(&app, &plan, json!({ "spec": cron("* * * * *") })).await;
+    for _ in 0..4 {
+        app.advance(MINUTE).await;
+    }
+    assert_snapshot!(lines(&past(&app, &id).await), @"");
+}
