@@ -25,11 +25,23 @@ pub struct Cursor {
     /// Every instant up to here is planned, folded or fired.
     pub planned_until: Instant,
     /// Planned and unclaimed instants at or before now, oldest first.
-    pub waiting: Vec<Instant>,
+    pub waiting: Vec<Waiting>,
     /// Planned instants after now.
     pub ahead: usize,
+    /// Instants after `planned_until` that have a firing all the same: an edit put the cursor back
+    /// behind one that a person had cancelled, or the clock was set back. They stay as they are.
+    pub recorded: Vec<Instant>,
     /// Whether a person paused it.
     pub is_paused: bool,
+}
+
+/// A planned and unclaimed instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The instant that it stands for.
+    pub nominal_at: Instant,
+    /// From when on it may be claimed: later than the instant when that was caught up.
+    pub due_at: Instant,
 }
 
 /// Consecutive instants that do not fire, for one reason.
@@ -75,6 +87,9 @@ pub struct Step {
     pub plan: Vec<Instant>,
     /// Instants that become (part of) a SKIPPED range.
     pub skip: Option<Skip>,
+    /// The missed instant that fires after all, and is due from now on. It is in `plan`, unless it
+    /// waits already.
+    pub caught_up: Option<Instant>,
     /// Waiting rows up to here went into `skip` and are removed.
     pub fold_until: Option<Instant>,
     /// The new cursor; never before the old one.
@@ -91,17 +106,19 @@ pub fn step(plan: &Plan, cursor: &Cursor, now: Instant) -> Step {
     if cursor.is_paused {
         return step_paused(plan, cursor, now);
     }
-    let due = due_instants(plan, cursor.planned_until, now);
+    let due = due_instants(plan, cursor, now);
     let mut step = Step {
         plan: due.instants,
         skip: None,
+        caught_up: None,
         fold_until: None,
         planned_until: cursor.planned_until.max(due.until),
         next_at: None,
         plan_at: None,
     };
-    let oldest = cursor.waiting.first().or(step.plan.first()).copied();
-    if oldest.is_some_and(|oldest| oldest < now.plus_ms(-CATCH_UP_GRACE_MS)) {
+    let is_missed = |due_at: Instant| due_at < missed_before(now);
+    let oldest = cursor.waiting.iter().map(|waiting| waiting.due_at).min();
+    if oldest.or(step.plan.first().copied()).is_some_and(is_missed) {
         catch_up(&mut step, &cursor.waiting, due.is_cut, now);
     }
     if due.is_cut {
@@ -109,18 +126,25 @@ pub fn step(plan: &Plan, cursor: &Cursor, now: Instant) -> Step {
         step.plan_at = Some(now);
         return step;
     }
-    plan_ahead(plan, &mut step, cursor.ahead, now);
+    plan_ahead(plan, &mut step, cursor, now);
     step
 }
 
+/// What was due before this and is unclaimed `now` was missed. The claim leaves it to the planner.
+#[must_use]
+pub fn missed_before(now: Instant) -> Instant {
+    now.plus_ms(-CATCH_UP_GRACE_MS)
+}
+
 fn step_paused(plan: &Plan, cursor: &Cursor, now: Instant) -> Step {
-    let due = due_instants(plan, cursor.planned_until, now);
+    let due = due_instants(plan, cursor, now);
     let planned_until = cursor.planned_until.max(due.until);
     let next_at = plan.next_after(planned_until);
     let pace = now.plus_ms(PAUSED_FOLD_MS);
     Step {
         skip: range(&due.instants, Reason::Paused),
         plan: Vec::new(),
+        caught_up: None,
         fold_until: None,
         planned_until,
         next_at,
@@ -141,22 +165,24 @@ struct DueInstants {
 }
 
 /// The unplanned instants up to now, `FOLD_INSTANTS_MAX` at most.
-fn due_instants(plan: &Plan, planned_until: Instant, now: Instant) -> DueInstants {
+fn due_instants(plan: &Plan, cursor: &Cursor, now: Instant) -> DueInstants {
     let mut instants = Vec::new();
-    let mut last = planned_until;
+    let mut last = cursor.planned_until;
     while let Some(next) = plan.next_after(last).filter(|next| *next <= now) {
         if instants.len() == FOLD_INSTANTS_MAX {
             return DueInstants { instants, until: last, is_cut: true };
         }
-        instants.push(next);
+        if !cursor.recorded.contains(&next) {
+            instants.push(next);
+        }
         last = next;
     }
     DueInstants { instants, until: now, is_cut: false }
 }
 
 /// Keeps the newest of what was missed, when it is recent enough and the last; folds the rest.
-fn catch_up(step: &mut Step, waiting: &[Instant], more_follow: bool, now: Instant) {
-    let mut missed = waiting.to_vec();
+fn catch_up(step: &mut Step, waiting: &[Waiting], more_follow: bool, now: Instant) {
+    let mut missed: Vec<Instant> = waiting.iter().map(|waiting| waiting.nominal_at).collect();
     missed.append(&mut step.plan);
     let newest = missed.last().copied();
     let window = now.plus_ms(-CATCH_UP_WINDOW_MS);
@@ -164,14 +190,18 @@ fn catch_up(step: &mut Step, waiting: &[Instant], more_follow: bool, now: Instan
     if kept.is_some() {
         missed.pop();
     }
-    step.fold_until = waiting.iter().rev().find(|instant| Some(**instant) != kept).copied();
-    step.plan = kept.filter(|kept| !waiting.contains(kept)).into_iter().collect();
+    let waiting_kept = waiting.iter().find(|waiting| Some(waiting.nominal_at) == kept);
+    let folded = waiting.iter().rev().find(|waiting| Some(waiting.nominal_at) != kept);
+    step.fold_until = folded.map(|waiting| waiting.nominal_at);
+    step.plan = kept.filter(|_| waiting_kept.is_none()).into_iter().collect();
+    let due_at = waiting_kept.map_or(kept, |waiting| Some(waiting.due_at));
+    step.caught_up = kept.filter(|_| due_at.is_some_and(|due_at| due_at < missed_before(now)));
     step.skip = range(&missed, Reason::CatchUp);
 }
 
-fn plan_ahead(plan: &Plan, step: &mut Step, ahead: usize, now: Instant) {
+fn plan_ahead(plan: &Plan, step: &mut Step, cursor: &Cursor, now: Instant) {
     let horizon = now.plus_ms(PLAN_HORIZON_MS);
-    let mut room = PLANNED_AHEAD_MAX.saturating_sub(ahead);
+    let mut room = PLANNED_AHEAD_MAX.saturating_sub(cursor.ahead);
     let mut last = step.planned_until;
     loop {
         step.next_at = plan.next_after(last);
@@ -192,8 +222,10 @@ fn plan_ahead(plan: &Plan, step: &mut Step, ahead: usize, now: Instant) {
             step.plan_at = Some(now.plus_ms(half.max(1_000)));
             return;
         }
-        step.plan.push(next);
-        room -= 1;
+        if !cursor.recorded.contains(&next) {
+            step.plan.push(next);
+            room -= 1;
+        }
         last = next;
     }
 }
@@ -221,7 +253,17 @@ mod tests {
     }
 
     fn fresh(secs: i64) -> Cursor {
-        Cursor { planned_until: at(secs), waiting: Vec::new(), ahead: 0, is_paused: false }
+        Cursor {
+            planned_until: at(secs),
+            waiting: Vec::new(),
+            ahead: 0,
+            recorded: Vec::new(),
+            is_paused: false,
+        }
+    }
+
+    fn waiting(secs: &[i64]) -> Vec<Waiting> {
+        secs.iter().map(|secs| Waiting { nominal_at: at(*secs), due_at: at(*secs) }).collect()
     }
 
     #[test]
@@ -247,7 +289,7 @@ mod tests {
     #[test]
     fn of_what_was_missed_the_newest_fires_and_the_rest_is_one_range() {
         let mut cursor = fresh(300);
-        cursor.waiting = vec![at(120), at(180), at(240), at(300)];
+        cursor.waiting = waiting(&[120, 180, 240, 300]);
         let step = step(&every(60), &cursor, at(3_600));
         assert_eq!(step.plan[0], at(3_600));
         assert_eq!(step.plan[1], at(3_660));
@@ -259,7 +301,7 @@ mod tests {
     #[test]
     fn an_outage_shorter_than_the_horizon_keeps_the_newest_row() {
         let mut cursor = fresh(300);
-        cursor.waiting = vec![at(60), at(120), at(180)];
+        cursor.waiting = waiting(&[60, 120, 180]);
         cursor.ahead = 2;
         let step = step(&every(60), &cursor, at(200));
         let skip = Skip { from: at(60), until: at(120), count: 2, reason: Reason::CatchUp };
@@ -271,10 +313,35 @@ mod tests {
     #[test]
     fn what_is_late_by_the_grace_still_fires_and_one_past_it_is_missed() {
         let mut cursor = fresh(300);
-        cursor.waiting = vec![at(60), at(90)];
+        cursor.waiting = waiting(&[60, 90]);
         assert_eq!(step(&every(30), &cursor, at(120)).skip, None);
         let late = step(&every(30), &cursor, at(120).plus_ms(1));
         assert_eq!(late.skip.map(|skip| skip.count), Some(1));
+    }
+
+    #[test]
+    fn what_is_caught_up_is_due_from_then_on_and_not_missed_again() {
+        let mut cursor = fresh(600);
+        cursor.waiting = waiting(&[600]);
+        let first = step(&every(600), &cursor, at(900));
+        assert_eq!((first.caught_up, first.fold_until), (Some(at(600)), None));
+        cursor.waiting = vec![Waiting { nominal_at: at(600), due_at: at(900) }];
+        cursor.planned_until = first.planned_until;
+        assert_eq!(step(&every(600), &cursor, at(900)).caught_up, None);
+        // Nobody took it within the grace: it is still the newest, and due again.
+        assert_eq!(step(&every(600), &cursor, at(961)).caught_up, Some(at(600)));
+        assert_eq!(step(&every(600), &cursor, at(1_261)).fold_until, Some(at(600)));
+    }
+
+    #[test]
+    fn an_instant_that_has_a_firing_gets_no_second_one() {
+        let mut cursor = fresh(0);
+        cursor.recorded = vec![at(60), at(180)];
+        let step = step(&every(60), &cursor, at(61));
+        assert_eq!(step.plan, [at(120), at(240), at(300), at(360)]);
+        cursor.is_paused = true;
+        let paused = super::step(&every(60), &cursor, at(121));
+        assert_eq!(paused.skip.map(|skip| (skip.from, skip.count)), Some((at(120), 1)));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::{Change, bulk, trigger};
 use crate::domain::outbox::Notice;
+use crate::domain::planning::missed_before;
 use crate::error::Result;
 
 /// Who claims, and until when.
@@ -87,6 +88,7 @@ fn statement(change: &Change, ids: &[FiringId], lease: Lease) -> Statement {
         vec![lease.owner.into(), lease.until.millis().into(), lease.now.millis().into()];
     values.extend(ids.iter().map(|id| Value::from(id.uuid())));
     values.push(lease.now.millis().into());
+    values.push(missed_before(lease.now).millis().into());
     Statement::from_sql_and_values(change.backend(), sql, values)
 }
 

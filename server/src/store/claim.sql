@@ -1,4 +1,4 @@
--- Parameters: owner, lease until, now, the proposed ids, now.
+-- Parameters: owner, lease until, now, the proposed ids, now, the bound of what was missed.
 UPDATE firing
 SET status = 'EXECUTING',
     epoch = epoch + 1,
@@ -20,6 +20,8 @@ SET status = 'EXECUTING',
 WHERE id IN ({ids})
   AND status IN ('SCHEDULED', 'RETRYING')
   AND due_at <= ?
+  -- What was missed is the planner's: it catches the newest up and folds the rest.
+  AND (cause <> 'SCHEDULE' OR epoch > 0 OR due_at >= ?)
   -- The fence: nothing that was planned under an older plan is taken.
   AND (cause <> 'SCHEDULE' OR epoch > 0 OR EXISTS (
         SELECT 1 FROM schedule

@@ -10,7 +10,9 @@ use entity::firing::{self, Cause, Status};
 use entity::schedule::{self, Model, State};
 use entity::{FiringId, Instant, ScheduleId, TypedId, event, trigger};
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+};
 
 use super::{Change, Store, bulk, page, schedule as schedules};
 use crate::clock::{Ids, stamped_at};
@@ -18,9 +20,10 @@ use crate::domain::event::{Stamp, ended};
 use crate::domain::firing::{Times, scheduled};
 use crate::domain::outbox::Due;
 use crate::domain::plan::Spec;
-use crate::domain::planning::{Cursor, Reason, Skip, Step, step, superseded};
+use crate::domain::planning::{
+    Cursor, Reason, Skip, Step, Waiting, missed_before, step, superseded,
+};
 use crate::error::{Error, Result};
-use crate::limits::CATCH_UP_GRACE_MS;
 
 /// What one planning pass did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,7 +66,7 @@ pub async fn missed(store: &Store, now: Instant, limit: u64) -> Result<Vec<Sched
         .filter(firing::Column::Status.eq(Status::Scheduled))
         .filter(firing::Column::Cause.eq(Cause::Schedule))
         .filter(firing::Column::Epoch.eq(0))
-        .filter(firing::Column::DueAt.lt(now.plus_ms(-CATCH_UP_GRACE_MS)))
+        .filter(firing::Column::DueAt.lt(missed_before(now)))
         .limit(limit)
         .into_model::<Row>()
         .all(store.readers())
@@ -106,22 +109,30 @@ pub async fn advance(change: &Change, ids: &Ids, now: Instant, rows: Vec<Model>)
     }
     let triggers = triggers_of(change, &rows).await?;
     let mut waiting = waiting_of(change, &rows).await?;
+    let mut recorded = recorded_of(change, &rows).await?;
     let mut made = Vec::new();
     for mut row in rows {
         let Some(trigger) = triggers.get(&row.trigger_id) else { continue };
         let planned = waiting.remove(&row.id).unwrap_or_default();
-        let is_over = |instant: &Instant| *instant <= now;
+        let is_over = |waiting: &Waiting| waiting.nominal_at <= now;
         let cursor = Cursor {
             planned_until: row.planned_until,
-            ahead: planned.iter().filter(|instant| !is_over(instant)).count(),
+            ahead: planned.iter().filter(|waiting| !is_over(waiting)).count(),
             waiting: planned.into_iter().filter(is_over).collect(),
+            recorded: recorded.remove(&row.id).unwrap_or_default(),
             is_paused: row.state == State::Paused || trigger.state == trigger::State::Paused,
         };
         let step = step(&compile(&row)?, &cursor, now);
         report.schedules += 1;
         report.planned += step.plan.len();
         report.skipped += step.skip.as_ref().map_or(0, |skip| skip.count);
-        made.extend(step.plan.iter().map(|instant| planned_row(ids, &row, trigger, *instant, now)));
+        made.extend(step.plan.iter().map(|instant| {
+            let mut made = planned_row(ids, &row, trigger, *instant, now);
+            if step.caught_up == Some(*instant) {
+                made.due_at = now;
+            }
+            made
+        }));
         apply(change, ids, &mut row, trigger, &cursor, step, now).await?;
     }
     for row in &made {
@@ -144,15 +155,28 @@ pub async fn cut(
 ) -> Result<()> {
     let mut waiting = waiting_of(change, std::slice::from_ref(row)).await?;
     let planned = waiting.remove(&row.id).unwrap_or_default();
-    let was_due: Vec<Instant> = planned.into_iter().filter(|instant| *instant <= now).collect();
+    let instants = planned.into_iter().map(|waiting| waiting.nominal_at);
+    let was_due: Vec<Instant> = instants.filter(|instant| *instant <= now).collect();
     remove_waiting(change, row.id, Instant::MAX).await?;
     if let Some(skip) = superseded(&was_due).map(|skip| Skip { reason, ..skip }) {
         write_skip(change, ids, row, trigger, &skip, now).await?;
     }
     row.plan_version += 1;
-    row.planned_until = Ord::min(row.planned_until, now);
+    let skipped_until = skipped_until(change, row.id).await?.unwrap_or(now);
+    row.planned_until = Ord::min(row.planned_until, Ord::max(now, skipped_until));
     row.next_at = compile(row)?.next_after(row.planned_until);
     row.plan_at = Some(now);
+    Ok(())
+}
+
+/// Gives what is planned and unclaimed another payload.
+pub async fn set_payload(change: &Change, id: ScheduleId, payload: &str) -> Result<()> {
+    use firing::{Column, Entity};
+    Entity::update_many()
+        .col_expr(Column::Payload, Expr::value(payload))
+        .filter(unclaimed(id))
+        .exec(change.tx())
+        .await?;
     Ok(())
 }
 
@@ -173,8 +197,9 @@ pub async fn close_range(
     let event_id: entity::EventId = ids.make();
     let stamp = Stamp { id: event_id, at: stamped_at(event_id.0), project: row.project_id };
     let mut event: event::Model = ended(stamp, &range, Status::Skipped, Some(&trigger.name));
-    event.message = range.reason.clone().map(|reason| {
-        format!("{} instants were skipped: {reason}", range.range_count.unwrap_or(0))
+    event.message = range.reason.clone().map(|reason| match range.range_count.unwrap_or(0) {
+        1 => format!("1 instant was skipped: {reason}"),
+        count => format!("{count} instants were skipped: {reason}"),
     });
     event.data = Some(range_json(&range));
     super::event::insert(change, vec![event]).await
@@ -194,6 +219,9 @@ async fn apply(
     }
     if let Some(skip) = &step.skip {
         write_skip(change, ids, row, trigger, skip, now).await?;
+    }
+    if let Some(instant) = step.caught_up {
+        set_due(change, row.id, instant, now).await?;
     }
     let is_resumed = !cursor.is_paused && step.skip.is_none();
     if is_resumed || !step.plan.is_empty() || step.plan_at.is_none() {
@@ -288,18 +316,19 @@ async fn triggers_of(
 }
 
 /// The planned and unclaimed instants of several schedules, oldest first.
-async fn waiting_of(change: &Change, rows: &[Model]) -> Result<HashMap<ScheduleId, Vec<Instant>>> {
+async fn waiting_of(change: &Change, rows: &[Model]) -> Result<HashMap<ScheduleId, Vec<Waiting>>> {
     #[derive(FromQueryResult)]
     struct Row {
         schedule_id: ScheduleId,
         nominal_at: Instant,
+        due_at: Instant,
     }
     let ids: Vec<_> = rows.iter().map(|row| row.id.uuid()).collect();
-    let mut found: HashMap<ScheduleId, Vec<Instant>> = HashMap::new();
+    let mut found: HashMap<ScheduleId, Vec<Waiting>> = HashMap::new();
     for run in bulk::runs(&ids) {
         let rows = firing::Entity::find()
             .select_only()
-            .columns([firing::Column::ScheduleId, firing::Column::NominalAt])
+            .columns([firing::Column::ScheduleId, firing::Column::NominalAt, firing::Column::DueAt])
             .filter(firing::Column::ScheduleId.is_in(run.iter().copied()))
             .filter(firing::Column::Status.eq(Status::Scheduled))
             .filter(firing::Column::Cause.eq(Cause::Schedule))
@@ -309,23 +338,82 @@ async fn waiting_of(change: &Change, rows: &[Model]) -> Result<HashMap<ScheduleI
             .all(change.tx())
             .await?;
         for row in rows {
-            found.entry(row.schedule_id).or_default().push(row.nominal_at);
+            let Row { schedule_id, nominal_at, due_at } = row;
+            found.entry(schedule_id).or_default().push(Waiting { nominal_at, due_at });
         }
     }
     Ok(found)
 }
 
+/// The instants behind the cursor that have a firing already. Only an edit puts a cursor back, and
+/// an edit raises `plan_version`, so that most schedules need not be asked.
+async fn recorded_of(change: &Change, rows: &[Model]) -> Result<HashMap<ScheduleId, Vec<Instant>>> {
+    use firing::{Column, Entity};
+    let mut found: HashMap<ScheduleId, Vec<Instant>> = HashMap::new();
+    for row in rows.iter().filter(|row| 1 < row.plan_version) {
+        let recorded = Entity::find()
+            .select_only()
+            .column(Column::NominalAt)
+            .filter(Column::ScheduleId.eq(row.id))
+            .filter(Column::Cause.eq(Cause::Schedule))
+            .filter(Column::NominalAt.gt(row.planned_until))
+            .into_tuple::<Instant>()
+            .all(change.tx())
+            .await?;
+        if !recorded.is_empty() {
+            found.insert(row.id, recorded);
+        }
+    }
+    Ok(found)
+}
+
+/// The end of the newest record of a schedule, when that is a range: what a cursor may not be put
+/// back behind, because ranges record no single instants.
+async fn skipped_until(change: &Change, id: ScheduleId) -> Result<Option<Instant>> {
+    use firing::{Column, Entity};
+    let newest = Entity::find()
+        .filter(Column::ScheduleId.eq(id))
+        .filter(Column::Cause.eq(Cause::Schedule))
+        .order_by_desc(Column::NominalAt)
+        .limit(1)
+        .one(change.tx())
+        .await?;
+    Ok(newest.and_then(|newest| newest.range_until))
+}
+
+/// Lets a missed firing that waits already be claimed from `now` on.
+async fn set_due(change: &Change, id: ScheduleId, nominal_at: Instant, now: Instant) -> Result<()> {
+    use firing::{Column, Entity};
+    let rows = Entity::update_many()
+        .col_expr(Column::DueAt, Expr::value(now.millis()))
+        .filter(unclaimed(id))
+        .filter(Column::NominalAt.eq(nominal_at))
+        .exec_with_returning(change.tx())
+        .await?;
+    for row in rows {
+        change.due(Due { due_at: row.due_at, firing: row.id, project: row.project_id });
+    }
+    Ok(())
+}
+
 async fn remove_waiting(change: &Change, id: ScheduleId, until: Instant) -> Result<()> {
     use firing::{Column, Entity};
     Entity::delete_many()
-        .filter(Column::ScheduleId.eq(id))
-        .filter(Column::Status.eq(Status::Scheduled))
-        .filter(Column::Cause.eq(Cause::Schedule))
-        .filter(Column::Epoch.eq(0))
+        .filter(unclaimed(id))
         .filter(Column::NominalAt.lte(until))
         .exec(change.tx())
         .await?;
     Ok(())
+}
+
+/// What is planned and unclaimed of one schedule.
+fn unclaimed(id: ScheduleId) -> Condition {
+    use firing::Column;
+    Condition::all()
+        .add(Column::ScheduleId.eq(id))
+        .add(Column::Status.eq(Status::Scheduled))
+        .add(Column::Cause.eq(Cause::Schedule))
+        .add(Column::Epoch.eq(0))
 }
 
 fn range_json(range: &firing::Model) -> String {
