@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_graphql::{
     Context, Enum, ID, InputObject, MaybeUndefined, Object, OneofObject, SimpleObject,
 };
-use entity::ScheduleId;
 use entity::schedule::{Kind, Model, State};
+use entity::{ScheduleId, trigger};
 use futures_util::FutureExt as _;
 
 use super::comparator::{IdComparator, enum_comparator};
@@ -309,9 +309,12 @@ impl Schedule {
         self.0.version
     }
 
-    /// When it fires next; null when it will not.
+    /// When it fires next; null when it will not, or not before it or its trigger is resumed.
     async fn next_fire_at(&self, ctx: &Context<'_>) -> Result<Option<DateTime>> {
-        if self.0.state == State::Paused {
+        let key = TriggerKey(self.0.project_id, self.0.trigger_id);
+        let trigger = load(ctx, key).await?;
+        let is_stopped = trigger.is_none_or(|trigger| trigger.state == trigger::State::Paused);
+        if is_stopped || self.0.state == State::Paused {
             return Ok(None);
         }
         let planned = load(ctx, FirstPlanned(self.0.id)).await?;
