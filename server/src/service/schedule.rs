@@ -156,7 +156,7 @@ pub async fn update(app: &App, caller: &Caller, input: Update) -> Result<row::Mo
     let now = app.clock().now();
     let mut check = Check::new();
     check_name(&mut check, "", input.name.as_ref().and_then(|name| name.as_deref()));
-    let spec = input.spec.as_ref().and_then(|spec| check_spec(&mut check, "", spec, now));
+    let spec = input.spec.as_ref().and_then(|spec| check_spec(&mut check, "spec", spec, now));
     let payload = input.payload.map(|value| check.json("payload", &value, PAYLOAD_BYTES_MAX));
     refuse_if_any(check.problems)?;
     let (app, caller) = (app.clone(), caller.clone());
@@ -164,23 +164,24 @@ pub async fn update(app: &App, caller: &Caller, input: Update) -> Result<row::Mo
     store
         .change(Origin::Api, move |change| {
             async move {
-                let mut row = get(change, caller.project, input.id).await?;
+                let row = get(change, caller.project, input.id).await?;
                 expect_version(input.expected_version, row.version)?;
                 let trigger = get_trigger(change, caller.project, row.trigger_id).await?;
+                let mut row = settle(&app, change, row, now).await?;
                 row.name = input.name.unwrap_or(row.name);
-                let is_same_payload = payload.as_ref().is_none_or(|text| *text == row.payload);
-                if let Some(text) = payload {
-                    violations(change, &trigger, &text, "payload").await?;
-                    row.payload = text;
-                }
+                let is_new_payload = payload.as_ref().is_some_and(|text| *text != row.payload);
+                row.payload = payload.unwrap_or(row.payload);
                 let spec = spec.map(|spec| (spec.kind(), to_text(&spec)));
-                let is_same_spec = spec.as_ref().is_none_or(|(_, text)| *text == row.spec);
+                let spec = spec.filter(|(_, text)| *text != row.spec);
+                if is_new_payload || spec.is_some() {
+                    violations(change, &trigger, &row.payload, "payload").await?;
+                }
                 if let Some((kind, text)) = spec {
                     row.kind = kind;
                     row.spec = text;
-                }
-                if !(is_same_spec && is_same_payload) {
                     replan(&app, change, &mut row, &trigger, Reason::Superseded, now).await?;
+                } else if is_new_payload {
+                    plan::set_payload(change, row.id, &row.payload).await?;
                 }
                 touch(change, &mut row, now).await?;
                 advance(&app, change, &row, now).await?;
@@ -240,8 +241,9 @@ pub async fn pause(
     store
         .change(Origin::Api, move |change| {
             async move {
-                let mut row = get(change, caller.project, id).await?;
+                let row = get(change, caller.project, id).await?;
                 let trigger = get_trigger(change, caller.project, row.trigger_id).await?;
+                let mut row = settle(&app, change, row, now).await?;
                 if matches!(row.state, State::Paused | State::Processed) {
                     let message = "expected a schedule that is PENDING or SCHEDULED";
                     return Err(Error::conflict("id", message));
@@ -280,8 +282,7 @@ pub async fn resume(app: &App, caller: &Caller, id: ScheduleId) -> Result<row::M
                 }
                 let trigger = get_trigger(change, caller.project, row.trigger_id).await?;
                 // What passed while it was paused is folded before it goes on.
-                advance(&app, change, &row, now).await?;
-                let mut row = get(change, caller.project, id).await?;
+                let mut row = settle(&app, change, row, now).await?;
                 row.state = State::Pending;
                 row.pause_reason = None;
                 row.paused_by = None;
@@ -453,6 +454,21 @@ pub(super) async fn remove(
     touch(change, row, now).await
 }
 
+/// Brings the cursor to now under the plan as it is, so that what passed under it counts as what
+/// it was: caught up, or folded. Whatever changes the plan, or whether it runs, does this first.
+pub(super) async fn settle(
+    app: &App,
+    change: &Change,
+    mut row: row::Model,
+    now: Instant,
+) -> Result<row::Model> {
+    while row.plan_at.is_some() && row.planned_until < now {
+        plan::advance(change, app.ids(), now, vec![row.clone()]).await?;
+        row = get(change, row.project_id, row.id).await?;
+    }
+    Ok(row)
+}
+
 /// Ends what is planned and plans anew from now.
 pub(super) async fn replan(
     app: &App,
@@ -595,5 +611,6 @@ fn changed(
     event.trigger_id = Some(trigger.id);
     event.trigger_name = Some(trigger.name.clone());
     event.schedule_kind = Some(row.kind);
+    event.is_test = trigger.is_test;
     event
 }

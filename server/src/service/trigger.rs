@@ -248,7 +248,8 @@ pub async fn pause(
                     return Err(Error::conflict("id", "expected a trigger that is ACTIVE"));
                 }
                 let now = app.clock().now();
-                for mut plan in schedules::get_of_trigger(change, caller.project, id).await? {
+                for plan in schedules::get_of_trigger(change, caller.project, id).await? {
+                    let mut plan = schedule::settle(&app, change, plan, now).await?;
                     let is_running = matches!(
                         plan.state,
                         entity::schedule::State::Pending | entity::schedule::State::Scheduled
@@ -291,7 +292,9 @@ pub async fn resume(app: &App, caller: &Caller, id: TriggerId) -> Result<row::Mo
                 }
                 let now = app.clock().now();
                 // What passed while it was paused is folded before it goes on.
-                advance_all(&app, change, &row, now).await?;
+                for plan in schedules::get_of_trigger(change, caller.project, id).await? {
+                    schedule::settle(&app, change, plan, now).await?;
+                }
                 row.state = State::Active;
                 row.pause_reason = None;
                 row.paused_by = None;
@@ -421,6 +424,10 @@ async fn advance_all(app: &App, change: &Change, row: &row::Model, now: Instant)
 async fn recheck_schedules(change: &Change, row: &row::Model, schema: &Schema) -> Result<()> {
     let mut check = Check::new();
     for plan in schedules::get_of_trigger(change, row.project_id, row.id).await? {
+        // What will not fire again is checked when it is revived.
+        if plan.state == entity::schedule::State::Processed {
+            continue;
+        }
         let payload = serde_json::from_str(&plan.payload).unwrap_or(Value::Null);
         for mut problem in schema.violations(&payload) {
             problem.message = format!("the payload of {}: {}", plan.id, problem.message);
