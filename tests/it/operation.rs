@@ -116,8 +116,7 @@ async fn rows(app: &TestApp, trigger: &str, status: Value) -> Vec<Value> {
             orderBy: { field: NOMINAL_AT, direction: ASC }) {
             nodes { nominalAt startedAt status reason skippedRange { from until count } }
             pageInfo { hasNextPage endCursor } } }";
-    let filter =
-        json!({ "triggerId": { "eq": trigger }, "status": status, "isTest": "INCLUDE" });
+    let filter = json!({ "triggerId": { "eq": trigger }, "status": status, "isTest": "INCLUDE" });
     let (mut rows, mut after) = (Vec::new(), Value::Null);
     loop {
         let variables = json!({ "filter": filter, "after": after });

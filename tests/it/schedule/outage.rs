@@ -18,7 +18,12 @@ async fn after_an_outage_the_newest_missed_instant_fires_and_the_rest_is_one_ran
     app = app.restart().await;
     app.work().await;
     let shown = [past(&app, &id).await, log(&app, "firing.skipped").await].concat();
-    assert_snapshot!(lines(&shown), @"");
+    assert_snapshot!(lines(&shown), @r"
+    03-02 10:10:00 COMPLETED
+    03-02 10:20:00 - 03-02 12:00:00 SKIPPED CATCH_UP x 11
+    03-02 12:10:00 COMPLETED, begun 03-02 12:15:00
+    firing.skipped: 11 instants were skipped: CATCH_UP
+    ");
 }
 
 #[tokio::test]
@@ -45,7 +50,7 @@ async fn an_executor_that_wakes_before_the_planner_takes_nothing_that_was_missed
     app.engine.executor.idle().await;
     app.work().await;
     assert_snapshot!(lines(&past(&app, &id).await), @r"
-    03-02 10:01:00 COMPLETED, begun 03-02 10:04:00
+    03-02 10:01:00 - 03-02 10:01:00 SKIPPED CATCH_UP x 1
     03-02 10:02:00 COMPLETED, begun 03-02 10:04:00
     03-02 10:03:00 COMPLETED, begun 03-02 10:04:00
     03-02 10:04:00 COMPLETED

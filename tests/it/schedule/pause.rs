@@ -13,13 +13,8 @@ async fn a_paused_schedule_folds_its_instants_into_one_range_that_ends_with_the_
     let (id, plan) = scheduled(&app, "ticks", every("PT10S")).await;
     app.advance(SECOND * 10).await;
     let input = json!({ "id": plan, "reason": "holidays" });
-    let paused = done(
-        &app,
-        "schedulePause",
-        "schedule { state pauseReason nextFireAt }",
-        input,
-    )
-    .await;
+    let paused =
+        done(&app, "schedulePause", "schedule { state pauseReason nextFireAt }", input).await;
     let mut story = vec![paused["schedule"].to_string()];
     for _ in 0..3 {
         app.advance(MINUTE).await;
@@ -57,10 +52,7 @@ async fn an_instant_that_is_due_when_the_pause_begins_is_part_of_it() {
     app.engine.executor.run_once().await.expect("a claim");
     app.advance(MINUTE).await;
     app.advance(MINUTE).await;
-    assert_eq!(
-        past(&app, &id).await,
-        ["03-02 10:01:00 - 03-02 10:03:00 SKIPPED PAUSED x 3"]
-    );
+    assert_eq!(past(&app, &id).await, ["03-02 10:01:00 - 03-02 10:03:00 SKIPPED PAUSED x 3"]);
 }
 
 #[tokio::test]
@@ -71,8 +63,7 @@ async fn a_paused_trigger_stops_all_its_schedules_but_not_the_api() {
     done(&app, "scheduleCreate", "schedule { id }", input).await;
     let input = json!({ "id": id, "reason": "stocktaking" });
     let selection = "trigger { state pauseReason }";
-    let mut story =
-        vec![done(&app, "triggerPause", selection, input).await["trigger"].to_string()];
+    let mut story = vec![done(&app, "triggerPause", selection, input).await["trigger"].to_string()];
     story.push(format!("planned: {:?}", planned(&app, &id).await));
     story.push(format!("next: {}", schedule(&app, &plan, "nextFireAt").await));
     app.advance(MINUTE * 2).await;
@@ -85,7 +76,7 @@ async fn a_paused_trigger_stops_all_its_schedules_but_not_the_api() {
     assert_snapshot!(lines(&story), @r#"
     {"state":"PAUSED","pauseReason":"stocktaking"}
     planned: []
-    next: "2026-03-02T10:01:00Z"
+    next: null
     03-02 10:01:00 - 03-02 10:04:00 SKIPPED PAUSED x 4
     03-02 10:02:00 - 03-02 10:04:00 SKIPPED PAUSED x 2
     03-02 10:02:00 COMPLETED, begun 03-02 10:04:00
@@ -103,10 +94,7 @@ async fn a_one_time_schedule_whose_instant_passes_in_a_pause_does_not_fire_later
     app.advance(MINUTE * 2).await;
     done(&app, "scheduleResume", "schedule { id }", json!({ "id": plan })).await;
     app.advance(MINUTE).await;
-    assert_eq!(
-        past(&app, &id).await,
-        ["03-02 10:01:00 - 03-02 10:01:00 SKIPPED PAUSED x 1"]
-    );
+    assert_eq!(past(&app, &id).await, ["03-02 10:01:00 - 03-02 10:01:00 SKIPPED PAUSED x 1"]);
     assert_eq!(schedule(&app, &plan, "state").await, json!("PROCESSED"));
 }
 
@@ -121,9 +109,7 @@ async fn a_pause_that_outlasts_an_outage_still_fires_nothing_of_it() {
     app.work().await;
     app.advance(SECOND).await;
     assert_snapshot!(lines(&past(&app, &id).await), @r"
-    03-02 10:00:01 - 03-03 13:46:40 SKIPPED PAUSED x 100000
-    03-03 13:46:41 - 03-05 09:59:59 SKIPPED CATCH_UP x 159199
-    03-05 10:00:00 COMPLETED
+    03-02 10:00:01 - 03-05 10:00:00 SKIPPED PAUSED x 259200
     03-05 10:00:01 COMPLETED
     ");
 }
