@@ -10,5 +10,6 @@ mod guard;
 mod http_graphql;
 mod operation;
 mod schedule;
+mod trigger;
 mod websocket;
 mod wire;
