@@ -11,7 +11,7 @@ use futures_util::FutureExt as _;
 
 use super::comparator::{IdComparator, enum_comparator};
 use super::connection::{args, connection, cost};
-use super::error::{Result, parse_id, payload};
+use super::error::{Result, parse_id, payload, said};
 use super::loader::{FirstPlanned, TriggerKey, app, caller, load};
 use super::scalar::{DateTime, Duration, Json};
 use super::trigger::{Trigger, payload_of};
@@ -138,7 +138,7 @@ pub struct ScheduleUpdateInput {
     /// A new name; null removes it.
     name: MaybeUndefined<String>,
     /// A new time plan: what was planned under the old one and not yet begun is gone.
-    spec: Option<ScheduleSpecInput>,
+    spec: MaybeUndefined<ScheduleSpecInput>,
     /// What it fires with from now on.
     payload: MaybeUndefined<Json>,
 }
@@ -510,7 +510,7 @@ async fn update(ctx: &Context<'_>, input: ScheduleUpdateInput) -> crate::error::
         id: parse_id("id", &input.id)?,
         expected_version: input.expected_version,
         name: input.name.into(),
-        spec: input.spec.map(Into::into),
+        spec: said("spec", input.spec)?.map(Into::into),
         payload: payload_of(input.payload),
     };
     schedule::update(app(ctx), caller(ctx), update).await

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::action::{Action, Stage, StageInput, body, stages};
 use super::comparator::{DateTimeComparator, Flag, IdComparator, StringComparator};
 use super::connection::{args, connection, cost};
-use super::error::{Result, parse_id, payload};
+use super::error::{Result, parse_id, payload, said};
 use super::firing::{Firing, FiringConnection, firings};
 use super::loader::{ActionKey, SchedulesOfTrigger, TriggerVersionKey, app, caller, load};
 use super::scalar::{DateTime, Duration, Json};
@@ -92,7 +92,7 @@ pub struct TriggerUpdateInput {
     /// Refused when the trigger is at another version by now.
     expected_version: Option<i32>,
     /// A new name.
-    name: Option<String>,
+    name: MaybeUndefined<String>,
     /// A new description; null removes it.
     description: MaybeUndefined<String>,
     /// A new schema; null removes it. The payloads of its schedules are checked again.
@@ -474,7 +474,7 @@ async fn update(ctx: &Context<'_>, input: TriggerUpdateInput) -> crate::error::R
     let update = Update {
         id: parse_id("id", &input.id)?,
         expected_version: input.expected_version,
-        name: input.name,
+        name: said("name", input.name)?,
         description: input.description.into(),
         payload_schema: input.payload_schema.map_value(|schema| schema.0).into(),
         runs,
