@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use serde_json::{Map, Value, json};
 
 use super::connection::{args, connection, cost};
-use super::error::{Result, parse_id, payload};
+use super::error::{Result, parse_id, payload, said};
 use super::loader::{app, caller};
 use super::scalar::{DateTime, Duration, Json};
 use crate::domain::action::{Action as Body, StageSpec};
@@ -136,11 +136,11 @@ pub struct ActionUpdateInput {
     /// Refused when the action is at another version by now.
     expected_version: Option<i32>,
     /// A new name.
-    name: Option<String>,
+    name: MaybeUndefined<String>,
     /// A new description; null removes it.
     description: MaybeUndefined<String>,
     /// New stages: firings from now on run them.
-    stages: Option<Vec<StageInput>>,
+    stages: MaybeUndefined<Vec<StageInput>>,
 }
 
 /// An action to delete.
@@ -310,9 +310,9 @@ async fn update(ctx: &Context<'_>, input: ActionUpdateInput) -> crate::error::Re
     let update = action::Update {
         id: parse_id("id", &input.id)?,
         expected_version: input.expected_version,
-        name: input.name,
+        name: said("name", input.name)?,
         description: input.description.into(),
-        body: input.stages.map(body),
+        body: said("stages", input.stages)?.map(body),
     };
     action::update(app(ctx), caller(ctx), update).await
 }

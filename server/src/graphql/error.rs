@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Enum, ErrorExtensions, ID, SimpleObject};
+use async_graphql::{Enum, ErrorExtensions, ID, MaybeUndefined, SimpleObject};
 use entity::TypedId;
 
 use crate::error::{Code, Error, Problem};
@@ -83,6 +83,15 @@ pub fn settle<T>(done: crate::error::Result<T>) -> Result<std::result::Result<T,
 /// Reads the id of one noun; `field` is where it stands in the input.
 pub fn parse_id<T: TypedId>(field: &str, id: &ID) -> crate::error::Result<T> {
     id.parse::<T>().map_err(|error| Error::invalid(field, error.to_string()))
+}
+
+/// What an update says of a field that every object has: absent leaves it, null is refused.
+pub fn said<T>(field: &str, value: MaybeUndefined<T>) -> crate::error::Result<Option<T>> {
+    match value {
+        MaybeUndefined::Undefined => Ok(None),
+        MaybeUndefined::Null => Err(Error::invalid(field, "expected a value, not null")),
+        MaybeUndefined::Value(value) => Ok(Some(value)),
+    }
 }
 
 impl From<Problem> for UserError {

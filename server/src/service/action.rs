@@ -51,13 +51,17 @@ pub struct Update {
 pub async fn create(app: &App, caller: &Caller, input: Create) -> Result<row::Model> {
     caller.require(Scope::Write)?;
     let once = Once::new(input.idempotency_key.clone(), "actionCreate", &input)?;
+    let now = app.clock().now();
+    if let Some(ids) = once.answered(app.store(), caller.project, now).await? {
+        let row = store::find(app.store(), caller.project, ids[0]).await?;
+        return row.ok_or_else(|| Error::not_found("idempotencyKey", "action", ids[0]));
+    }
     let mut check = Check::new();
     check.name("name", &input.name, NAME_CHARS_MAX);
     check_description(&mut check, input.description.as_deref());
     let action = check_body(app, &mut check, "", &input.body);
     refuse_if_any(check.problems)?;
     let body = action.map(|action| action.to_text()).unwrap_or_default();
-    let now = app.clock().now();
     let row = row::Model {
         id: app.ids().make(),
         project_id: caller.project,
@@ -149,7 +153,10 @@ pub async fn delete(
                 expect_version(expected_version, row.version)?;
                 let triggers = trigger::count_naming(change, id).await?;
                 if 0 < triggers {
-                    let message = format!("{triggers} triggers run this action; change them first");
+                    let message = match triggers {
+                        1 => "1 trigger runs this action; change it first".to_owned(),
+                        more => format!("{more} triggers run this action; change them first"),
+                    };
                     return Err(Error::conflict("id", message));
                 }
                 row.deleted_at = Some(app.clock().now());

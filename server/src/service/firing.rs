@@ -78,6 +78,13 @@ pub async fn fire(app: &App, caller: &Caller, input: Fire, mode: Mode) -> Result
     caller.require(Scope::Fire)?;
     let once = Once::new(input.idempotency_key.clone(), "triggerFire", &input)?;
     let now = app.clock().now();
+    if mode == Mode::Real
+        && let Some(ids) = once.answered(app.store(), caller.project, now).await?
+    {
+        let row = store::find(app.store(), caller.project, ids[0]).await?;
+        let row = row.ok_or_else(|| Error::not_found("idempotencyKey", "firing", ids[0]))?;
+        return Ok(Fired { due_at: row.due_at, row: Some(row) });
+    }
     let mut check = Check::new();
     let due_at = check_when(&mut check, input.when, now);
     let value = input.payload.clone().unwrap_or(Value::Null);
@@ -91,6 +98,9 @@ pub async fn fire(app: &App, caller: &Caller, input: Fire, mode: Mode) -> Result
     };
     check_against_schema(app, &mut check, &found, input.payload.as_ref()).await?;
     refuse_if_any(check.problems)?;
+    if found.consumed_at.is_some() {
+        return Err(used_up());
+    }
     if mode == Mode::DryRun {
         return Ok(Fired { row: None, due_at });
     }
@@ -301,8 +311,7 @@ pub(super) async fn accept(
     let found = triggers::get(change, caller.project, trigger).await?;
     let found = found.ok_or_else(|| Error::not_found("triggerId", "trigger", trigger))?;
     if found.is_test && !triggers::set_consumed(change, found.id, now).await? {
-        let message = "this test trigger has fired already; it fires exactly once";
-        return Err(Error::conflict("triggerId", message));
+        return Err(used_up());
     }
     let action = match found.action_id {
         Some(id) => actions::get(change, caller.project, id).await?,
@@ -445,6 +454,11 @@ async fn finish(
 async fn trigger_name(change: &Change, row: &row::Model) -> Result<Option<String>> {
     let Some(id) = row.trigger_id else { return Ok(None) };
     Ok(triggers::get(change, row.project_id, id).await?.map(|trigger| trigger.name))
+}
+
+fn used_up() -> Error {
+    let message = "this test trigger has fired already; it fires exactly once";
+    Error::conflict("triggerId", message)
 }
 
 fn wrong_status(row: &row::Model, expected: &str) -> Error {

@@ -3,6 +3,10 @@
 //! The key is remembered for 24 h in the transaction of the effect. A repeat with the same input
 //! answers with the same objects as they are now; with another input, or for another operation, it
 //! is refused.
+//!
+//! Whoever makes something asks twice. [`Once::answered`] comes first: a repeat is answered although
+//! by now the input would be refused, because its instant passed or its test trigger went.
+//! [`Once::repeated`] comes inside the change and decides among calls at the same time.
 
 use entity::{Instant, ProjectId, TypedId, idempotency};
 use serde::Serialize;
@@ -12,7 +16,7 @@ use uuid::Uuid;
 use crate::domain::text::Check;
 use crate::error::{Error, Result, refuse_if_any};
 use crate::limits::{IDEMPOTENCY_KEY_CHARS_MAX, IDEMPOTENCY_MS};
-use crate::store::{Change, idempotency as store};
+use crate::store::{Change, Store, idempotency as store};
 
 /// One operation with its key, if the client gave one.
 #[derive(Clone, Debug)]
@@ -44,7 +48,21 @@ impl Once {
         Ok(Self { key, operation, input_hash })
     }
 
-    /// The ids of what an earlier call with this key made.
+    /// The ids of what an earlier call with this key made, before anything else is checked.
+    ///
+    /// # Errors
+    /// A conflict when the key stands for something else.
+    pub async fn answered<T: TypedId>(
+        &self,
+        db: &Store,
+        project: ProjectId,
+        now: Instant,
+    ) -> Result<Option<Vec<T>>> {
+        let Some(key) = &self.key else { return Ok(None) };
+        self.ids_of(store::find(db, project, key).await?, now)
+    }
+
+    /// The ids of what an earlier call with this key made, as the change sees it.
     ///
     /// # Errors
     /// A conflict when the key stands for something else.
@@ -55,7 +73,15 @@ impl Once {
         now: Instant,
     ) -> Result<Option<Vec<T>>> {
         let Some(key) = &self.key else { return Ok(None) };
-        let Some(row) = store::find(change, project, key).await? else { return Ok(None) };
+        self.ids_of(store::get(change, project, key).await?, now)
+    }
+
+    fn ids_of<T: TypedId>(
+        &self,
+        row: Option<idempotency::Model>,
+        now: Instant,
+    ) -> Result<Option<Vec<T>>> {
+        let Some(row) = row else { return Ok(None) };
         if IDEMPOTENCY_MS <= now.ms_since(row.created_at) {
             return Ok(None);
         }

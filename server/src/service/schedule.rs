@@ -120,6 +120,10 @@ pub async fn create(
     caller.require(Scope::Write)?;
     let once = Once::new(idempotency_key, "scheduleCreate", &(trigger, &draft))?;
     let now = app.clock().now();
+    if let Some(ids) = once.answered(app.store(), caller.project, now).await? {
+        let row = store::find(app.store(), caller.project, ids[0]).await?;
+        return row.ok_or_else(|| Error::not_found("idempotencyKey", "schedule", ids[0]));
+    }
     let mut check = Check::new();
     let checked = check_draft(&mut check, "", &draft, now);
     refuse_if_any(check.problems)?;

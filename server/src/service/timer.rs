@@ -76,6 +76,13 @@ pub async fn start(
     }
     let once = Once::new(idempotency_key, "timerStart", &starts)?;
     let now = app.clock().now();
+    if let Some(ids) = once.answered::<TimerId>(app.store(), caller.project, now).await? {
+        let mut rows = Vec::with_capacity(ids.len());
+        for id in ids {
+            rows.extend(store::find(app.store(), caller.project, id.into()).await?);
+        }
+        return Ok(rows);
+    }
     let mut problems = Vec::new();
     let mut made = Vec::with_capacity(starts.len());
     for (index, start) in starts.iter().enumerate() {

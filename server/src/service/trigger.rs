@@ -76,6 +76,10 @@ pub async fn create(app: &App, caller: &Caller, input: Create) -> Result<row::Mo
     caller.require(Scope::Write)?;
     let once = Once::new(input.idempotency_key.clone(), "triggerCreate", &input)?;
     let now = app.clock().now();
+    if let Some(ids) = once.answered(app.store(), caller.project, now).await? {
+        let row = store::find(app.store(), caller.project, ids[0]).await?;
+        return row.ok_or_else(|| Error::not_found("idempotencyKey", "trigger", ids[0]));
+    }
     let mut check = Check::new();
     check.name("name", &input.name, NAME_CHARS_MAX);
     check_description(&mut check, input.description.as_deref());

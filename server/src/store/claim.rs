@@ -5,9 +5,9 @@
 //! (the fence of edits). A planned firing runs the definition that its trigger has now; every other
 //! one runs the definition that it was accepted with.
 
-use entity::firing::{Cause, Model, Status};
+use entity::firing::{Cause, Model};
 use entity::schedule::{self, Kind};
-use entity::{FiringId, Instant, ProjectId, TypedId};
+use entity::{FiringId, Instant, TypedId};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Statement, Value,
@@ -107,7 +107,8 @@ fn statement(change: &Change, ids: &[FiringId], lease: Lease) -> Statement {
     Statement::from_sql_and_values(change.backend(), sql, values)
 }
 
-/// A planned firing of a test trigger uses it up here; a second one of the same trigger is undone.
+/// A planned firing of a test trigger uses it up here, and with it all others that are planned: one
+/// that was claimed at the same time is removed too.
 async fn use_up_tests(
     change: &Change,
     claimed: Vec<Claimed>,
@@ -119,30 +120,12 @@ async fn use_up_tests(
         let is_planned_test = row.is_test && row.cause == Cause::Schedule && row.epoch == 1;
         match row.trigger_id {
             Some(id) if is_planned_test && !trigger::set_consumed(change, id, now).await? => {
-                cancel_used(change, row.project_id, row.id, now).await?;
+                entity::firing::Entity::delete_by_id(row.id).exec(change.tx()).await?;
             }
             _ => kept.push(claimed),
         }
     }
     Ok(kept)
-}
-
-async fn cancel_used(
-    change: &Change,
-    project: ProjectId,
-    id: FiringId,
-    now: Instant,
-) -> Result<()> {
-    use entity::firing::{Column, Entity};
-    Entity::update_many()
-        .col_expr(Column::Status, Expr::value(Status::Cancelled))
-        .col_expr(Column::Reason, Expr::value("TEST_TRIGGER_CONSUMED"))
-        .col_expr(Column::FinishedAt, Expr::value(now.millis()))
-        .filter(Column::Id.eq(id))
-        .filter(Column::ProjectId.eq(project))
-        .exec(change.tx())
-        .await?;
-    Ok(())
 }
 
 /// A one-time schedule has nothing ahead once its firing was taken.

@@ -2,7 +2,7 @@
 
 use entity::trigger::{Column, Entity, Model, State};
 use entity::{
-    ActionId, Instant, ProjectId, TriggerId, TypedId, schedule, trigger_version as version,
+    ActionId, Instant, ProjectId, TriggerId, TypedId, firing, schedule, trigger_version as version,
 };
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
@@ -148,7 +148,8 @@ pub async fn set(change: &Change, row: &Model) -> Result<()> {
     ensure_affected(done.rows_affected, "trigger")
 }
 
-/// Uses a test trigger up; `false` when somebody else did before.
+/// Uses a test trigger up; `false` when somebody else did before. What its schedules planned goes
+/// with it.
 pub async fn set_consumed(change: &Change, id: TriggerId, at: Instant) -> Result<bool> {
     let done = Entity::update_many()
         .col_expr(Column::ConsumedAt, Expr::value(at.millis()))
@@ -156,7 +157,11 @@ pub async fn set_consumed(change: &Change, id: TriggerId, at: Instant) -> Result
         .filter(Column::ConsumedAt.is_null())
         .exec(change.tx())
         .await?;
-    Ok(done.rows_affected == 1)
+    if done.rows_affected == 1 {
+        end_schedules(change, id).await?;
+        return Ok(true);
+    }
+    Ok(false)
 }
 
 /// Deletes a test trigger whose one firing is over, with its schedules; a trigger that is no test
@@ -170,12 +175,33 @@ pub async fn delete_test(change: &Change, id: TriggerId, at: Instant) -> Result<
         .filter(Column::DeletedAt.is_null())
         .exec(db)
         .await?;
+    end_schedules(change, id).await?;
     schedule::Entity::update_many()
         .col_expr(schedule::Column::DeletedAt, Expr::value(at.millis()))
-        .col_expr(schedule::Column::PlanAt, Expr::value(Option::<i64>::None))
         .filter(schedule::Column::TriggerId.eq(id))
         .filter(schedule::Column::DeletedAt.is_null())
         .exec(db)
+        .await?;
+    Ok(())
+}
+
+/// Removes what the schedules of a trigger planned and nobody took; they plan nothing any more.
+async fn end_schedules(change: &Change, id: TriggerId) -> Result<()> {
+    firing::Entity::delete_many()
+        .filter(firing::Column::TriggerId.eq(id))
+        .filter(firing::Column::Status.eq(firing::Status::Scheduled))
+        .filter(firing::Column::Cause.eq(firing::Cause::Schedule))
+        .filter(firing::Column::Epoch.eq(0))
+        .exec(change.tx())
+        .await?;
+    let nothing = || Expr::value(Option::<i64>::None);
+    schedule::Entity::update_many()
+        .col_expr(schedule::Column::State, Expr::value(schedule::State::Processed))
+        .col_expr(schedule::Column::NextAt, nothing())
+        .col_expr(schedule::Column::PlanAt, nothing())
+        .filter(schedule::Column::TriggerId.eq(id))
+        .filter(schedule::Column::DeletedAt.is_null())
+        .exec(change.tx())
         .await?;
     Ok(())
 }

@@ -77,7 +77,7 @@ pub struct ScheduleUpdateInput {
     /// A new name; null removes it.
     pub name: MaybeUndefined<String>,
     /// A new time plan: what was planned under the old one and not yet begun is gone.
-    pub spec: Option<ScheduleSpecInput>,
+    pub spec: MaybeUndefined<ScheduleSpecInput>,
     /// What it fires with from now on.
     pub payload: MaybeUndefined<Json>,
 }

@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, Object};
 use entity::ScheduleId;
 use entity::schedule::Model;
 
-use crate::graphql::error::{Result, parse_id, payload};
+use crate::graphql::error::{Result, parse_id, payload, said};
 use crate::graphql::loader::{app, caller};
 use crate::graphql::trigger::payload_of;
 use crate::service::schedule::{self, Update};
@@ -132,7 +132,7 @@ async fn update(ctx: &Context<'_>, input: ScheduleUpdateInput) -> crate::error::
         id: parse_id("id", &input.id)?,
         expected_version: input.expected_version,
         name: input.name.into(),
-        spec: input.spec.map(Into::into),
+        spec: said("spec", input.spec)?.map(Into::into),
         payload: payload_of(input.payload),
     };
     schedule::update(app(ctx), caller(ctx), update).await

@@ -54,7 +54,7 @@ pub struct TriggerUpdateInput {
     /// Refused when the trigger is at another version by now.
     pub expected_version: Option<i32>,
     /// A new name.
-    pub name: Option<String>,
+    pub name: MaybeUndefined<String>,
     /// A new description; null removes it.
     pub description: MaybeUndefined<String>,
     /// A new schema; null removes it. The payloads of its schedules are checked again.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::graphql::action::body;
-use crate::graphql::error::{Result, UserError, parse_id, payload, settle};
+use crate::graphql::error::{Result, UserError, parse_id, payload, said, settle};
 use crate::graphql::firing::Firing;
 use crate::graphql::loader::{app, caller};
 use crate::graphql::scalar::{DateTime, Json};
@@ -178,7 +178,7 @@ async fn update(ctx: &Context<'_>, input: TriggerUpdateInput) -> crate::error::R
     let update = Update {
         id: parse_id("id", &input.id)?,
         expected_version: input.expected_version,
-        name: input.name,
+        name: said("name", input.name)?,
         description: input.description.into(),
         payload_schema: input.payload_schema.map_value(|schema| schema.0).into(),
         runs,
