@@ -12,7 +12,7 @@ finish() {
 }
 trap finish EXIT
 
-(cd "$folder" && exec "$BELFRY_BIN" serve --listen 127.0.0.1:0) >"$folder/out" 2>"$folder/err" &
+(cd "$folder" && exec env -i PATH="$PATH" "$BELFRY_BIN" serve --listen 127.0.0.1:0) >"$folder/out" 2>"$folder/err" &
 server=$!
 for _ in $(seq 100); do
     url=$(sed -n 's/^  GraphQL  *\(.*\)\/graphql$/\1/p' "$folder/out")
