@@ -1,5 +1,7 @@
 //! `belfry serve`: everything in one process.
 
+use std::io::Write as _;
+
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -59,26 +61,34 @@ async fn run(app: &App, engine: Engine, listener: TcpListener) -> Done {
     served.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))
 }
 
-/// Says where it is, and on first start the admin key.
+/// Says where it is, and on first start the admin key. Nobody has to listen.
 fn greet(args: &ServeArgs, listener: &TcpListener, made: Option<&Made>) -> Done {
     let address = listener.local_addr().unwrap_or(args.listen);
     let url = format!("http://{address}");
-    println!("Belfry {} is ready", env!("CARGO_PKG_VERSION"));
-    println!("  GraphQL     {url}/graphql");
-    println!("  Playground  {url}/playground");
+    let mut lines = vec![
+        format!("Belfry {} is ready", env!("CARGO_PKG_VERSION")),
+        format!("  GraphQL     {url}/graphql"),
+        format!("  Playground  {url}/playground"),
+    ];
     if !http::playground::is_bundled() {
-        println!("  (the small built-in query page; `make console` builds the playground)");
+        let hint = "  (the small built-in query page; `make console` builds the playground)";
+        lines.push(hint.to_owned());
     }
-    let Some(made) = made else { return Ok(()) };
-    if args.admin_key.is_some() {
-        println!("First start: the admin key is the one of BELFRY_ADMIN_KEY");
-        return Ok(());
+    match made {
+        None => {}
+        Some(_) if args.admin_key.is_some() => {
+            lines.push("First start: the admin key is the one of BELFRY_ADMIN_KEY".to_owned());
+        }
+        Some(Made { text, .. }) => {
+            let path = args.database.beside(ADMIN_KEY_SUFFIX);
+            write_secret(&path, text)?;
+            let kept = path.display();
+            lines.push(format!("First start: the admin key is shown once, and kept in {kept}"));
+            lines.push(format!("  {text}"));
+            lines.push(format!("  {url}/playground#key={text}"));
+        }
     }
-    let path = args.database.beside(ADMIN_KEY_SUFFIX);
-    write_secret(&path, &made.text)?;
-    println!("First start: the admin key is shown once, and kept in {}", path.display());
-    println!("  {}", made.text);
-    println!("  {url}/playground#key={}", made.text);
+    let _ = writeln!(std::io::stdout(), "{}", lines.join("\n"));
     Ok(())
 }
 

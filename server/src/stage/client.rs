@@ -13,8 +13,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Method;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{ClientBuilder, Method};
 use tokio::sync::Semaphore;
 use url::Url;
 
@@ -71,20 +71,16 @@ impl Client {
         // Fails when there is a provider already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let addresses = Arc::new(addresses);
-        let http = reqwest::Client::builder()
-            .dns_resolver(Guard { addresses: Arc::clone(&addresses), lookup })
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .retry(reqwest::retry::never())
-            .connect_timeout(Duration::from_secs(CONNECT_SECS_MAX))
-            .pool_idle_timeout(Duration::from_secs(POOL_IDLE_SECS_MAX))
-            .pool_max_idle_per_host(POOL_IDLE_MAX)
-            .http2_max_header_list_size(HEADER_BYTES_MAX)
-            .tcp_nodelay(true)
-            .user_agent(concat!("belfry/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| format!("the HTTP client: {error}"))?;
+        let build = |with: fn(ClientBuilder) -> ClientBuilder| {
+            let guard = Guard { addresses: Arc::clone(&addresses), lookup: Arc::clone(&lookup) };
+            with(builder(guard)).build()
+        };
+        let http = build(|builder| builder).or_else(|error| {
+            // A machine without CA certificates, such as a bare container, can do all the rest.
+            tracing::warn!(%error, "no CA certificates were found: https targets will fail");
+            build(|builder| builder.tls_certs_only([]))
+        });
+        let http = http.map_err(|error| format!("the HTTP client: {error}"))?;
         Ok(Self { http, addresses })
     }
 
@@ -102,6 +98,21 @@ impl Client {
         self.addresses.judge(url)?;
         Ok(self.http.request(method, url.clone()))
     }
+}
+
+fn builder(guard: Guard) -> ClientBuilder {
+    reqwest::Client::builder()
+        .dns_resolver(guard)
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .retry(reqwest::retry::never())
+        .connect_timeout(Duration::from_secs(CONNECT_SECS_MAX))
+        .pool_idle_timeout(Duration::from_secs(POOL_IDLE_SECS_MAX))
+        .pool_max_idle_per_host(POOL_IDLE_MAX)
+        .http2_max_header_list_size(HEADER_BYTES_MAX)
+        .tcp_nodelay(true)
+        .user_agent(concat!("belfry/", env!("CARGO_PKG_VERSION")))
 }
 
 /// Why a request that was begun did not connect: the guard's sentence when it was the guard.
