@@ -2,7 +2,7 @@
 // key, runs a query, watches a subscription. Exits 0, or 1 with what was expected and what was seen.
 // Finds out by itself whether the full playground or the small query page is served.
 //
-//   BELFRY_URL                  http://127.0.0.1:8080 (required)
+//   BELFRY_URL                  http://127.0.0.1:8000 (required)
 //   BELFRY_KEY                  a key that the server accepts (required)
 //   BELFRY_SUBSCRIPTION         the subscription to watch; a heartbeat of the log by default
 //   BELFRY_SUBSCRIPTION_EXPECT  regular expression that its first payload matches; "data": by default
