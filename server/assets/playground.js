@@ -9,7 +9,7 @@ const PAYLOADS_MAX = 100;
 
 const STARTERS = [
   ['Who am I', '{\n  viewer { name scopes }\n  server { version now }\n}'],
-  ['Create a trigger', 'mutation {\n  triggerCreate(input: {\n    name: "hello"\n    action: { inline: { stages: [{ name: "say", config: { log: { message: "Hello from the belfry" } } }] } }\n    schedules: [{ spec: { cron: { expression: "0 * * * *" } } }]\n  }) {\n    trigger { id name schedules { summary nextFireAt } }\n    userErrors { code field message }\n  }\n}'],
+  ['Create a trigger', 'mutation {\n  triggerCreate(input: {\n    name: "hello"\n    action: { inline: { stages: [{ name: "say", config: { log: { message: "Ding dong" } } }] } }\n    schedules: [{ spec: { cron: { expression: "0 * * * *" } } }]\n  }) {\n    trigger { id name schedules { summary nextFireAt } }\n    userErrors { code field message }\n  }\n}'],
   ['Find its id', '{\n  trigger(by: { name: "hello" }) { id state }\n}'],
   ['Fire it', '# Put the id of the trigger here: trg_…\nmutation {\n  triggerFire(input: { triggerId: "trg_", payload: { from: "playground" } }) {\n    firing { id status dueAt }\n    userErrors { code field message }\n  }\n}'],
   ['Start a timer', '# belfry receive prints what arrives\nmutation {\n  timerStart(input: { length: { duration: "PT10S" }, target: { url: "http://127.0.0.1:9000/" } }) {\n    timer { id firesAt secondsLeft }\n    userErrors { code field message }\n  }\n}'],
