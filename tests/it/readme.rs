@@ -347,7 +347,7 @@ fn same_table<const N: usize>(name: &str, head: [&str; N], rows: &[[String; N]])
 }
 
 #[test]
-fn every_link_leads_somewhere_and_every_target_of_make_exists() {
+fn every_link_and_path_leads_somewhere_and_every_target_of_make_exists() {
     let makefile = document("Makefile");
     for name in DOCUMENTS {
         let text = document(name);
@@ -362,11 +362,21 @@ fn every_link_leads_somewhere_and_every_target_of_make_exists() {
                 }
             }
         }
+        for path in text.split('`').skip(1).step_by(2).filter(|code| is_path(code)) {
+            assert!(root().join(path).exists(), "{name}: {path}");
+        }
         let targets = text.split("`make ").skip(1).filter_map(|rest| rest.split('`').next());
         for target in targets {
             assert!(makefile.contains(&format!("\n{target}:")), "{name}: make {target}");
         }
     }
+}
+
+/// Whether a piece of code names a file or a folder of the project.
+fn is_path(code: &str) -> bool {
+    let folders = ["server/", "tests/", "entity/", "migration/", "console/", "docs/", "examples/"];
+    let is_plain = code.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+    is_plain && folders.iter().any(|folder| code.starts_with(folder))
 }
 
 /// The anchors that a reader of Markdown makes of its headings.
