@@ -8,12 +8,14 @@ const CLOSE_FORBIDDEN = 4403;
 const PAYLOADS_MAX = 100;
 
 const STARTERS = [
-  ['Who am I', '{\n  viewer {\n    name\n  }\n}'],
+  ['Who am I', '{\n  viewer { name scopes }\n  server { version now }\n}'],
+  ['Create a trigger', 'mutation {\n  triggerCreate(input: {\n    name: "hello"\n    action: { inline: { stages: [{ name: "say", config: { log: { message: "Ding dong" } } }] } }\n    schedules: [{ spec: { cron: { expression: "0 * * * *" } } }]\n  }) {\n    trigger { id name schedules { summary nextFireAt } }\n    userErrors { code field message }\n  }\n}'],
+  ['Find its id', '{\n  trigger(by: { name: "hello" }) { id state }\n}'],
+  ['Fire it', '# Put the id of the trigger here: trg_…\nmutation {\n  triggerFire(input: { triggerId: "trg_", payload: { from: "playground" } }) {\n    firing { id status dueAt }\n    userErrors { code field message }\n  }\n}'],
+  ['Start a timer', '# belfry receive prints what arrives\nmutation {\n  timerStart(input: { length: { duration: "PT10S" }, target: { url: "http://127.0.0.1:9000/" } }) {\n    timer { id firesAt secondsLeft }\n    userErrors { code field message }\n  }\n}'],
+  ['List firings', '{\n  firings(first: 10) {\n    nodes {\n      id cause status dueAt\n      trigger { name }\n      attempts { number status duration error response }\n    }\n  }\n}'],
+  ['Tail the log', 'subscription {\n  events {\n    cursor\n    events { createdAt type severity triggerName message }\n  }\n}'],
   ['List the schema', '{\n  __schema {\n    queryType { fields { name description } }\n    mutationType { fields { name } }\n    subscriptionType { fields { name } }\n  }\n}'],
-  ['Create a trigger', 'mutation {\n  triggerCreate(input: { name: "hello" }) {\n    trigger { id name state }\n    userErrors { code field message }\n  }\n}'],
-  ['Fire it', 'mutation {\n  triggerFire(input: { trigger: { name: "hello" }, payload: { from: "playground" } }) {\n    firing { id status }\n    userErrors { code field message }\n  }\n}'],
-  ['Start a timer', 'mutation {\n  timerStart(input: { in: "PT10S", url: "http://127.0.0.1:9000/" }) {\n    timer { id firesAt secondsLeft }\n    userErrors { code field message }\n  }\n}'],
-  ['Tail the log', 'subscription {\n  events {\n    cursor\n    events { id type severity message createdAt }\n  }\n}'],
 ];
 
 const at = (id) => document.getElementById(id);

@@ -37,7 +37,7 @@ pub struct DatabaseArgs {
           value_parser = master_key)]
     pub master_key: Option<MasterKey>,
 
-    /// A TOML file with settings; its keys are the long names of these flags
+    /// A TOML file with settings; its keys are the long flag names of `belfry serve`
     #[arg(long, env = "BELFRY_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
@@ -69,7 +69,7 @@ pub struct ServeArgs {
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub concurrency: u32,
 
-    /// Age at which an event counts as archived, in seconds
+    /// Age at which one of Belfry's own events counts as archived, in seconds
     #[arg(long, env = "BELFRY_ARCHIVE_AFTER_SECS", default_value = "7200", value_name = "SECONDS",
           value_parser = clap::value_parser!(u32).range(60..))]
     pub archive_after_secs: u32,
@@ -217,7 +217,8 @@ pub fn without_secrets(command: &Command, mut error: clap::Error) -> clap::Error
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
         return error;
     };
-    if arguments(command).any(|arg| arg.is_hide_env_values_set() && arg.to_string() == *shown) {
+    let flag = shown.split(' ').next().and_then(|flag| flag.strip_prefix("--"));
+    if arguments(command).any(|arg| arg.is_hide_env_values_set() && arg.get_long() == flag) {
         error.insert(ContextKind::InvalidValue, ContextValue::String("…".to_owned()));
     }
     error

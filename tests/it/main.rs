@@ -5,6 +5,7 @@
 use tests::TestApp;
 
 mod bus;
+mod cli;
 mod cron;
 mod engine;
 mod filter;
@@ -13,7 +14,9 @@ mod floors;
 mod guard;
 mod http_graphql;
 mod operation;
+mod process;
 mod queue;
+mod readme;
 mod schedule;
 mod story;
 mod trigger;
