@@ -78,6 +78,12 @@ pub async fn fire(app: &App, caller: &Caller, input: Fire, mode: Mode) -> Result
     caller.require(Scope::Fire)?;
     let once = Once::new(input.idempotency_key.clone(), "triggerFire", &input)?;
     let now = app.clock().now();
+    if mode == Mode::Real
+        && let Some(ids) = once.answered::<FiringId>(app.store(), caller.project, now).await?
+        && let Some(row) = store::find(app.store(), caller.project, ids[0]).await?
+    {
+        return Ok(Fired { due_at: row.due_at, row: Some(row) });
+    }
     let mut check = Check::new();
     let due_at = check_when(&mut check, input.when, now);
     let value = input.payload.clone().unwrap_or(Value::Null);

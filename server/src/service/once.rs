@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::domain::text::Check;
 use crate::error::{Error, Result, refuse_if_any};
 use crate::limits::{IDEMPOTENCY_KEY_CHARS_MAX, IDEMPOTENCY_MS};
-use crate::store::{Change, idempotency as store};
+use crate::store::{Change, Store, idempotency as store};
 
 /// One operation with its key, if the client gave one.
 #[derive(Clone, Debug)]
@@ -44,7 +44,26 @@ impl Once {
         Ok(Self { key, operation, input_hash })
     }
 
-    /// The ids of what an earlier call with this key made.
+    /// The ids of what an earlier call with this key made. Asked first, before the input is checked
+    /// against what is there now: a trigger that is gone since, or an instant that passed, does not
+    /// turn a repeat into a refusal.
+    ///
+    /// # Errors
+    /// A conflict when the key stands for something else.
+    pub async fn answered<T: TypedId>(
+        &self,
+        db: &Store,
+        project: ProjectId,
+        now: Instant,
+    ) -> Result<Option<Vec<T>>> {
+        let Some(key) = &self.key else { return Ok(None) };
+        match store::find(db, project, key).await? {
+            Some(row) => self.made_by(&row, now),
+            None => Ok(None),
+        }
+    }
+
+    /// The same inside the change that would make them: of two concurrent calls one makes.
     ///
     /// # Errors
     /// A conflict when the key stands for something else.
@@ -55,7 +74,17 @@ impl Once {
         now: Instant,
     ) -> Result<Option<Vec<T>>> {
         let Some(key) = &self.key else { return Ok(None) };
-        let Some(row) = store::find(change, project, key).await? else { return Ok(None) };
+        match store::get(change, project, key).await? {
+            Some(row) => self.made_by(&row, now),
+            None => Ok(None),
+        }
+    }
+
+    fn made_by<T: TypedId>(
+        &self,
+        row: &idempotency::Model,
+        now: Instant,
+    ) -> Result<Option<Vec<T>>> {
         if IDEMPOTENCY_MS <= now.ms_since(row.created_at) {
             return Ok(None);
         }
@@ -65,7 +94,7 @@ impl Once {
         }
         let ids: Option<Vec<T>> = row
             .result_ids
-            .split(' ')
+            .split_whitespace()
             .map(|id| Uuid::parse_str(id).ok().map(T::from_uuid))
             .collect();
         ids.map(Some).ok_or_else(|| Error::Internal("a stored idempotency row".to_owned()))

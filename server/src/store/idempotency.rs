@@ -2,15 +2,19 @@
 
 use entity::ProjectId;
 use entity::idempotency::{Column, Entity, Model};
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
 
-use super::Change;
+use super::{Change, Store};
 use crate::error::Result;
 
 /// What `key` stands for in this project.
-pub async fn find(change: &Change, project: ProjectId, key: &str) -> Result<Option<Model>> {
-    let select = Entity::find().filter(Column::ProjectId.eq(project)).filter(Column::Key.eq(key));
-    Ok(select.one(change.tx()).await?)
+pub async fn find(store: &Store, project: ProjectId, key: &str) -> Result<Option<Model>> {
+    find_in(store.readers(), project, key).await
+}
+
+/// What `key` stands for in this project, as a change sees it.
+pub async fn get(change: &Change, project: ProjectId, key: &str) -> Result<Option<Model>> {
+    find_in(change.tx(), project, key).await
 }
 
 /// Remembers an effect, in its transaction. A key older than 24 h that was not yet swept away is
@@ -23,4 +27,13 @@ pub async fn insert(change: &Change, row: Model) -> Result<()> {
         .await?;
     Entity::insert(row.into_active_model()).exec_without_returning(change.tx()).await?;
     Ok(())
+}
+
+async fn find_in(
+    db: &impl ConnectionTrait,
+    project: ProjectId,
+    key: &str,
+) -> Result<Option<Model>> {
+    let select = Entity::find().filter(Column::ProjectId.eq(project)).filter(Column::Key.eq(key));
+    Ok(select.one(db).await?)
 }
