@@ -16,7 +16,7 @@ use super::schedule::ScheduleKind;
 use super::trigger::Trigger;
 use crate::domain::filter::Severity;
 use crate::domain::page::{Cursor, Slice};
-use crate::error::Error;
+use crate::error::{Error, Problem};
 use crate::service::Scope;
 use crate::service::event::{self, Defaults, Draft, Selection};
 use crate::service::tail::{self, Tail};
@@ -344,6 +344,10 @@ impl EventMutation {
     ) -> Result<Option<EventLogPayload>> {
         let drafts = vec![input.event.draft()];
         let made = event::log(app(ctx), caller(ctx), "", drafts, input.idempotency_key).await;
+        let made = made.map_err(|error| match error {
+            Error::Refused(problems) => Error::Refused(problems.into_iter().map(placed).collect()),
+            other => other,
+        });
         EventLogPayload::of(made.and_then(|mut rows| rows.pop().ok_or_else(none_made)))
     }
 
@@ -415,6 +419,11 @@ impl EventInput {
             correlation_id: self.correlation_id,
         }
     }
+}
+
+/// A problem of the event under the path that its field has in `eventLog`.
+fn placed(problem: Problem) -> Problem {
+    if problem.field == "idempotencyKey" { problem } else { problem.under("event") }
 }
 
 fn select(
