@@ -39,7 +39,7 @@ pub struct Draft {
     /// Anything else; required, and not null.
     pub data: Option<Value>,
     /// How bad it is.
-    #[serde(skip)]
+    #[serde(serialize_with = "severity_level")]
     pub severity: Option<Severity>,
     /// The client's word for what belongs together.
     pub correlation_id: Option<String>,
@@ -86,6 +86,11 @@ impl Selection {
         parts.extend(implied);
         // Not `Filter::all`: what is implied does not use up the client's limits.
         Ok(Self { filter: Some(Filter::And(parts)) })
+    }
+
+    /// Whether any of Belfry's own entries could match. In doubt yes.
+    pub(super) fn may_match_own(&self) -> bool {
+        self.filter.as_ref().is_none_or(may_match_own)
     }
 
     /// As a condition on rows; what is archived is judged at `now`.
@@ -202,6 +207,28 @@ async fn insert(
     once.remember(change, project, &ids, now).await?;
     store::insert(change, rows).await?;
     Ok(ids)
+}
+
+fn may_match_own(filter: &Filter) -> bool {
+    use crate::domain::filter::Value;
+    let is_own = |value: &Value| !matches!(value, Value::Text(text) if text == APP_EVENT);
+    match filter {
+        Filter::And(parts) => parts.iter().all(may_match_own),
+        Filter::Or(parts) => parts.iter().any(may_match_own),
+        Filter::Compare { field: Field::Type, op: Op::Eq, value } => is_own(value),
+        Filter::Compare { field: Field::Type, op: Op::In, value: Value::List(items) } => {
+            items.iter().any(is_own)
+        }
+        Filter::Not(_) | Filter::Compare { .. } => true,
+    }
+}
+
+/// What an idempotency key remembers of a severity.
+fn severity_level<S: serde::Serializer>(
+    severity: &Option<Severity>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    severity.map(Severity::level).serialize(serializer)
 }
 
 fn check_draft(app: &App, caller: &Caller, check: &mut Check, draft: Draft) -> row::Model {
