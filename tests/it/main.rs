@@ -6,11 +6,13 @@ use tests::TestApp;
 
 mod bus;
 mod cron;
+mod event;
 mod filter;
 mod firing;
 mod guard;
 mod http_graphql;
 mod queue;
 mod story;
+mod timer;
 mod websocket;
 mod wire;
