@@ -15,7 +15,7 @@ use crate::domain::event::{Stamp, blank};
 use crate::domain::filter::{Field, Filter, FilterError, Op, Severity, archived_until_ms};
 use crate::domain::page::{Cursor, Page, Slice};
 use crate::domain::text::Check;
-use crate::error::{Error, Result, refuse_if_any};
+use crate::error::{Error, Problem, Result, refuse_if_any};
 use crate::limits::{
     BULK_ROWS_MAX, EMAIL_CHARS_MAX, LABEL_CHARS_MAX, MESSAGE_CHARS_MAX, NAME_CHARS_MAX,
     PAYLOAD_BYTES_MAX,
@@ -138,6 +138,17 @@ pub async fn log(
     let mut found = store::find_many(app.store(), project, &ids).await?;
     found.sort_by_key(|row| row.seq);
     Ok(found)
+}
+
+/// Everything that is wrong with an event; nothing is logged.
+///
+/// # Errors
+/// When the key may not write events.
+pub fn problems(app: &App, caller: &Caller, draft: Draft) -> Result<Vec<Problem>> {
+    caller.require(Scope::EventsWrite)?;
+    let mut check = Check::new();
+    check_draft(app, caller, &mut check, draft);
+    Ok(check.problems)
 }
 
 /// One entry.

@@ -110,6 +110,17 @@ pub async fn start(
     .await
 }
 
+/// Everything that is wrong with a timer; nothing is started.
+///
+/// # Errors
+/// The database's own.
+pub async fn problems(app: &App, caller: &Caller, start: &Start) -> Result<Vec<Problem>> {
+    caller.require(Scope::Fire)?;
+    let mut check = Check::new();
+    prepare(app, caller, &mut check, start, app.clock().now()).await?;
+    Ok(check.problems)
+}
+
 /// Stops a timer before its end.
 ///
 /// # Errors
