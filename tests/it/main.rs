@@ -12,6 +12,7 @@ mod firing;
 mod guard;
 mod http_graphql;
 mod queue;
+mod rest;
 mod story;
 mod timer;
 mod websocket;
