@@ -4,6 +4,7 @@
 
 use tests::TestApp;
 
+mod api_key;
 mod bus;
 mod cron;
 mod event;
@@ -11,6 +12,7 @@ mod filter;
 mod firing;
 mod guard;
 mod http_graphql;
+mod operation;
 mod queue;
 mod rest;
 mod story;
