@@ -115,6 +115,17 @@ impl Error {
         Self::Refused(vec![Problem { code: Code::Conflict, field: field.to_owned(), message }])
     }
 
+    /// The same refusal seen from one level up, as [`Problem::under`]; another error stays.
+    #[must_use]
+    pub fn under(self, parent: &str) -> Self {
+        match self {
+            Self::Refused(problems) => {
+                Self::Refused(problems.into_iter().map(|problem| problem.under(parent)).collect())
+            }
+            other => other,
+        }
+    }
+
     /// The kind that the whole error counts as: that of its first problem, when refused.
     #[must_use]
     pub fn code(&self) -> Code {

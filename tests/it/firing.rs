@@ -15,6 +15,8 @@ use crate::story::{
     fire, fire_with, firing, firing_of, posting, status, text, texts, timer, trigger,
 };
 
+const FIRE: &str = "mutation($input: TriggerFireInput!) {
+    triggerFire(input: $input) { firing { id } userErrors { code field message } } }";
 const CANCEL: &str = "mutation($input: FiringCancelInput!) {
     firingCancel(input: $input) { firing { id status reason } userErrors { code field message } } }";
 const REPLAY: &str = "mutation($input: FiringReplayInput!) { firingReplay(input: $input) {
@@ -823,4 +825,31 @@ async fn a_timer_is_a_firing_that_can_be_cancelled_as_one() {
     app.done("firingCancel", CANCEL, json!({ "id": id })).await;
     app.advance(Duration::from_secs(120)).await;
     assert_eq!((status(&app, &id).await, receiver.received().len()), ("CANCELLED".into(), 0));
+}
+
+#[tokio::test]
+async fn a_repeat_with_the_same_key_answers_with_the_firing_also_when_its_time_has_passed() {
+    let app = TestApp::start().await;
+    let trigger = trigger(&app, json!({ "name": "order" })).await;
+    let input =
+        json!({ "triggerId": trigger, "at": "2026-03-02T10:01:00Z", "idempotencyKey": "k" });
+    let first = fire_with(&app, input.clone()).await;
+    app.advance(Duration::from_secs(120)).await;
+    assert_eq!(fire_with(&app, input).await, first);
+    assert_eq!(found(&app, json!({})).await, "API");
+}
+
+#[tokio::test]
+async fn a_repeat_with_the_same_key_answers_with_the_firing_also_when_its_trigger_is_gone() {
+    let app = TestApp::start().await;
+    let test = trigger(&app, json!({ "name": "test", "isTest": true })).await;
+    let input = json!({ "triggerId": test, "idempotencyKey": "k" });
+    let first = fire_with(&app, input.clone()).await;
+    app.work().await;
+    assert_eq!(fire_with(&app, input.clone()).await, first);
+    let other = json!({ "triggerId": test, "payload": 1, "idempotencyKey": "k" });
+    assert_eq!(
+        app.refused("triggerFire", FIRE, other).await,
+        ["CONFLICT idempotencyKey: this key was used within 24 h for another input"]
+    );
 }

@@ -4,10 +4,13 @@
 
 use tests::TestApp;
 
+mod api_key;
 mod bus;
 mod cli;
 mod cron;
 mod engine;
+mod event;
+mod every_operation;
 mod filter;
 mod firing;
 mod floors;
@@ -17,8 +20,10 @@ mod operation;
 mod process;
 mod queue;
 mod readme;
+mod rest;
 mod schedule;
 mod story;
+mod timer;
 mod trigger;
 mod websocket;
 mod wire;

@@ -24,6 +24,8 @@ pub struct Answer {
     pub status: u16,
     /// The head, one header a line, in lower case.
     head: String,
+    /// The value of `Link` as it came: cursors in it are not to be folded.
+    link: Option<String>,
     /// The body.
     pub body: String,
 }
@@ -33,6 +35,11 @@ impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut pairs = self.head.lines().filter_map(|line| line.split_once(": "));
         pairs.find(|(found, _)| *found == name).map(|(_, value)| value.trim())
+    }
+
+    /// The value of `Link`.
+    pub fn link(&self) -> Option<&str> {
+        self.link.as_deref()
     }
 
     /// The body as JSON.
@@ -79,7 +86,8 @@ pub async fn http_on(
     let answer = read_all(stream).await;
     let (head, body) = answer.split_once("\r\n\r\n").expect("the answer has a head");
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
-    Answer { status, head: head.to_lowercase(), body: body.to_owned() }
+    let link = head.lines().find_map(|line| line.strip_prefix("link: ")).map(str::to_owned);
+    Answer { status, head: head.to_lowercase(), link, body: body.to_owned() }
 }
 
 /// Asks for a WebSocket of this subprotocol and returns all that comes, frames included: a client

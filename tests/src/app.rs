@@ -193,8 +193,17 @@ impl TestApp {
 
     /// The schema, for subscriptions: `app.stream(query)`.
     pub fn stream(&self, query: &str) -> futures_util::stream::BoxStream<'static, Value> {
+        self.stream_as(&self.caller, query)
+    }
+
+    /// The same for another caller.
+    pub fn stream_as(
+        &self,
+        caller: &Caller,
+        query: &str,
+    ) -> futures_util::stream::BoxStream<'static, Value> {
         use futures_util::StreamExt as _;
-        let request = Request::new(query).data(self.caller.clone());
+        let request = Request::new(query).data(caller.clone());
         let schema = self.schema.clone();
         let stream = async_stream(schema, request);
         stream.map(|response| serde_json::to_value(&response).expect("JSON")).boxed()

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, OneofObject, SimpleObject};
-use entity::TimerId;
 use entity::firing::Model;
+use entity::{TimerId, TypedId};
 use futures_util::FutureExt as _;
 
 use super::comparator::DateTimeComparator;
@@ -15,7 +15,7 @@ use super::loader::{app, caller};
 use super::scalar::{DateTime, Duration, Json};
 use super::trigger::payload_of;
 use crate::domain::action::Action;
-use crate::error::Error;
+use crate::error::{Error, Problem, refuse_if_any};
 use crate::service::timer::{self, Length, Start, Target};
 use crate::service::{Scope, firing};
 use crate::store::firing::{Filter, SortKey};
@@ -283,11 +283,41 @@ async fn start(
     timers: Vec<TimerInput>,
     idempotency_key: Option<String>,
 ) -> crate::error::Result<Vec<Model>> {
-    let starts: crate::error::Result<Vec<Start>> = timers.into_iter().map(checked_start).collect();
-    timer::start(app(ctx), caller(ctx), field, starts?, idempotency_key).await
+    let mut starts = Vec::with_capacity(timers.len());
+    let mut problems = Vec::new();
+    for (index, timer) in timers.into_iter().enumerate() {
+        match checked_start(timer) {
+            Ok(start) => starts.push(start),
+            Err(problem) if field.is_empty() => problems.push(problem),
+            Err(problem) => problems.push(problem.under(&format!("{field}.{index}"))),
+        }
+    }
+    refuse_if_any(problems)?;
+    let made = timer::start(app(ctx), caller(ctx), field, starts, idempotency_key).await;
+    made.map_err(|error| match error {
+        Error::Refused(problems) => {
+            Error::Refused(problems.into_iter().map(|problem| placed(problem, field)).collect())
+        }
+        other => other,
+    })
 }
 
-fn checked_start(input: TimerInput) -> crate::error::Result<Start> {
+/// A problem of a timer under the path that its field has in this input.
+fn placed(problem: Problem, list: &str) -> Problem {
+    let words: Vec<&str> = problem.field.split('.').collect();
+    let is_of_list = !list.is_empty() && words[0] == list && 2 < words.len();
+    let (before, own) = words.split_at(if is_of_list { 2 } else { 0 });
+    let group: &[&str] = match own[0] {
+        "hours" | "minutes" | "seconds" => &["length", "parts"],
+        "duration" => &["length"],
+        "url" | "actionId" | "triggerId" => &["target"],
+        _ => &[],
+    };
+    let field = [before, group, own].concat().join(".");
+    Problem { field, ..problem }
+}
+
+fn checked_start(input: TimerInput) -> crate::error::Result<Start, Problem> {
     let length = match input.length {
         TimerLengthInput::Duration(duration) => Length::Ms(duration.0),
         TimerLengthInput::Parts(parts) => Length::Parts {
@@ -298,10 +328,14 @@ fn checked_start(input: TimerInput) -> crate::error::Result<Start> {
     };
     let target = match input.target {
         TimerTargetInput::Url(url) => Target::Url(url),
-        TimerTargetInput::ActionId(id) => Target::Action(parse_id("target.actionId", &id)?),
-        TimerTargetInput::TriggerId(id) => Target::Trigger(parse_id("target.triggerId", &id)?),
+        TimerTargetInput::ActionId(id) => Target::Action(target("target.actionId", &id)?),
+        TimerTargetInput::TriggerId(id) => Target::Trigger(target("target.triggerId", &id)?),
     };
     Ok(Start { length, target, payload: payload_of(input.payload) })
+}
+
+fn target<T: TypedId>(field: &str, id: &ID) -> crate::error::Result<T, Problem> {
+    id.parse().map_err(|error: entity::IdError| Problem::new(field, error.to_string()))
 }
 
 fn checked(filter: TimerFilter) -> Filter {

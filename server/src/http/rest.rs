@@ -12,22 +12,22 @@
 //! makes a repeated POST harmless for 24 h.
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{Path, Query, State as FromState};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State as FromState};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use entity::TimerId;
 use entity::event::Model;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::domain::filter::{Field, Filter, Op};
+use crate::domain::filter::{Field, Filter, FilterError, Op};
 use crate::domain::object::Object;
-use crate::domain::page::PageArgs;
-use crate::error::{Code, Error, Problem, Result, refuse_if_any};
+use crate::domain::page::{Page, PageArgs};
+use crate::error::{Code, Error, Problem, Result};
 use crate::http::{State, credential};
-use crate::limits::BODY_BYTES_MAX;
+use crate::limits::{BODY_BYTES_MAX, DELAY_MS_MAX, PAGE_ROWS_MAX};
 use crate::service::event::{APP_EVENT, Defaults, Draft, Selection};
 use crate::service::timer::{Length, Start, Target};
 use crate::service::{Caller, Scope, api_key, event, timer};
@@ -51,7 +51,11 @@ async fn post_timer(
 ) -> std::result::Result<Response, Refused> {
     let caller = authenticate(&state, &headers).await?;
     let value = read(&headers, body).await?;
-    let start = timer_of(&value)?;
+    let (start, found) = timer_of(&value);
+    if !found.is_empty() {
+        let more = timer::problems(&state.app, &caller, &start).await?;
+        return Err(Error::Refused(joined(found, more)).into());
+    }
     let key = idempotency_key(&headers)?;
     let rows = timer::start(&state.app, &caller, "", vec![start], key).await?;
     let id = rows.first().map(|row| TimerId::from(row.id).to_string());
@@ -61,10 +65,12 @@ async fn post_timer(
 async fn get_timer(
     FromState(state): FromState<State>,
     headers: HeaderMap,
-    Path(id): Path<String>,
+    id: std::result::Result<Path<String>, PathRejection>,
 ) -> std::result::Result<Response, Refused> {
     let caller = authenticate(&state, &headers).await?;
     caller.require(Scope::Read)?;
+    // What is not UTF-8 is no id either.
+    let id = id.map(|Path(id)| id).unwrap_or_default();
     let id: TimerId =
         id.parse().map_err(|error: entity::IdError| Error::invalid("id", error.to_string()))?;
     let row = timer::find(&state.app, &caller, id).await?;
@@ -80,43 +86,78 @@ async fn post_event(
 ) -> std::result::Result<Response, Refused> {
     let caller = authenticate(&state, &headers).await?;
     let value = read(&headers, body).await?;
-    let draft = event_of(&value)?;
+    let (draft, found) = event_of(&value);
+    if !found.is_empty() {
+        let more = event::problems(&state.app, &caller, draft)?;
+        return Err(Error::Refused(joined(found, more)).into());
+    }
     let key = idempotency_key(&headers)?;
     let rows = event::log(&state.app, &caller, "", vec![draft], key).await?;
     let shown = rows.first().map(event_json);
     Ok((StatusCode::CREATED, Json(shown)).into_response())
 }
 
-#[derive(Deserialize)]
+/// The parameters of a list; others are ignored.
+#[derive(Default)]
 struct EventQuery {
     q: Option<String>,
     limit: Option<String>,
     after: Option<String>,
 }
 
+impl EventQuery {
+    fn read(text: &str, problems: &mut Vec<Problem>) -> Self {
+        let mut query = Self::default();
+        for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
+            let place = match name.as_ref() {
+                "q" => &mut query.q,
+                "limit" => &mut query.limit,
+                "after" => &mut query.after,
+                _ => continue,
+            };
+            if place.replace(value.into_owned()).is_some() {
+                problems.push(Problem::new(name, "expected one value, not several"));
+            }
+        }
+        query
+    }
+
+    /// The page that was asked for, when nothing is wrong with `limit` and `after`.
+    fn page(&self, problems: &mut Vec<Problem>) -> Option<Page> {
+        let limit = self.limit.as_deref().map(str::parse::<i32>);
+        // 0 rows could not be followed by a link.
+        let first = limit.map(|limit| limit.ok().filter(|limit| *limit != 0).unwrap_or(-1));
+        let args = PageArgs { first, after: self.after.clone(), ..PageArgs::default() };
+        let found = match args.check(LOG_ORDER) {
+            Ok(page) => return Some(page),
+            Err(found) => found,
+        };
+        problems.extend(found.into_iter().map(|problem| match problem.field.as_str() {
+            "first" => {
+                let message = format!("expected a number from 1 to {PAGE_ROWS_MAX}");
+                Problem::new("limit", message)
+            }
+            _ => problem,
+        }));
+        None
+    }
+}
+
 async fn get_events(
     FromState(state): FromState<State>,
     headers: HeaderMap,
-    Query(query): Query<EventQuery>,
+    RawQuery(query): RawQuery,
 ) -> std::result::Result<Response, Refused> {
     let caller = authenticate(&state, &headers).await?;
     caller.require(Scope::Read)?;
-    let selection = selection_of(query.q.as_deref())?;
-    let first = match query.limit.as_deref().map(str::parse::<i32>) {
-        None => None,
-        Some(Ok(limit)) if 0 < limit => Some(limit),
-        Some(_) => return Err(Error::invalid("limit", "expected a number from 1 to 100").into()),
+    let mut problems = Vec::new();
+    let query = EventQuery::read(&query.unwrap_or_default(), &mut problems);
+    let selection = selection_of(query.q.as_deref());
+    let selection = selection.map_err(|error| problems.push(refused_filter(&error))).ok();
+    let page = query.page(&mut problems);
+    let (Some(selection), Some(page), true) = (selection, page, problems.is_empty()) else {
+        return Err(Error::Refused(problems).into());
     };
-    let args = PageArgs { first, after: query.after.clone(), ..PageArgs::default() };
-    let page = args.check(LOG_ORDER).map_err(|problems| {
-        let rename = |mut problem: Problem| {
-            if problem.field == "first" {
-                problem = Problem::new("limit", "expected a number from 1 to 100");
-            }
-            problem
-        };
-        Error::Refused(problems.into_iter().map(rename).collect())
-    })?;
     let slice = event::list(&state.app, &caller, &selection, true, &page).await?;
     let shown: Vec<Value> = slice.rows.iter().map(|(_, row)| event_json(row)).collect();
     let mut response = Json(shown).into_response();
@@ -130,14 +171,23 @@ async fn get_events(
 }
 
 /// Application events only, unless the filter speaks of types.
-fn selection_of(q: Option<&str>) -> Result<Selection> {
-    let refused =
-        |error: crate::domain::filter::FilterError| Error::invalid("q", error.to_string());
+fn selection_of(q: Option<&str>) -> std::result::Result<Selection, FilterError> {
     let typed = match q {
-        Some(q) if Filter::parse(q).map_err(refused)?.field_mentions(Field::Type) => None,
-        _ => Some(Filter::compare(Field::Type, Op::Eq, APP_EVENT).map_err(refused)?),
+        Some(q) if Filter::parse(q)?.field_mentions(Field::Type) => None,
+        _ => Some(Filter::compare(Field::Type, Op::Eq, APP_EVENT)?),
     };
-    Selection::new(typed, q, Defaults::Page).map_err(refused)
+    Selection::new(typed, q, Defaults::Page)
+}
+
+fn refused_filter(error: &FilterError) -> Problem {
+    Problem::new("q", error.to_string())
+}
+
+/// What was found first, and what else there is in other fields.
+fn joined(mut found: Vec<Problem>, more: Vec<Problem>) -> Vec<Problem> {
+    let named: Vec<String> = found.iter().map(|problem| problem.field.clone()).collect();
+    found.extend(more.into_iter().filter(|problem| !named.contains(&problem.field)));
+    found
 }
 
 fn next_link(query: &EventQuery, after: &str) -> String {
@@ -152,25 +202,27 @@ fn next_link(query: &EventQuery, after: &str) -> String {
     format!("</event?{}>; rel=\"next\"", pairs.finish())
 }
 
-fn timer_of(value: &Value) -> Result<Start> {
+/// The timer as far as it could be read, and what could not be.
+fn timer_of(value: &Value) -> (Start, Vec<Problem>) {
     let mut object = Object::new(value);
-    let mut part = |name: &'static str| object.integer(name, 0..=i64::MAX);
-    let (hours, minutes, seconds) = (part("hours"), part("minutes"), part("seconds"));
+    let mut part = |name: &'static str, unit_ms: i64| {
+        object.integer(name, 0..=DELAY_MS_MAX / unit_ms).unwrap_or(0)
+    };
+    let length = Length::Parts {
+        hours: part("hours", 3_600_000),
+        minutes: part("minutes", 60_000),
+        seconds: part("seconds", 1_000),
+    };
     let url = object.required_text("url").unwrap_or_default().to_owned();
     let names = ["hours", "minutes", "seconds"];
     if names.iter().all(|name| object.is_absent(name)) {
         object.problem("seconds", "expected at least one of hours, minutes and seconds");
     }
-    refuse_if_any(object.finish())?;
-    let length = Length::Parts {
-        hours: hours.unwrap_or(0),
-        minutes: minutes.unwrap_or(0),
-        seconds: seconds.unwrap_or(0),
-    };
-    Ok(Start { length, target: Target::Url(url), payload: None })
+    (Start { length, target: Target::Url(url), payload: None }, object.finish())
 }
 
-fn event_of(value: &Value) -> Result<Draft> {
+/// The event as far as it could be read, and what could not be.
+fn event_of(value: &Value) -> (Draft, Vec<Problem>) {
     let mut object = Object::new(value);
     let mut text =
         |name: &'static str| object.required_text(name).map(str::to_owned).unwrap_or_default();
@@ -186,8 +238,7 @@ fn event_of(value: &Value) -> Result<Draft> {
     if object.is_absent("data") {
         object.problem("data", "expected any JSON value but null");
     }
-    refuse_if_any(object.finish())?;
-    Ok(draft)
+    (draft, object.finish())
 }
 
 fn event_json(row: &Model) -> Value {
@@ -223,6 +274,9 @@ async fn read(headers: &HeaderMap, body: Body) -> std::result::Result<Value, Ref
     };
     let value: Value = serde_json::from_slice(&bytes)
         .map_err(|error| Error::invalid("", format!("{MALFORMED}: {error}")))?;
+    if !value.is_object() {
+        return Err(Error::invalid("", MALFORMED).into());
+    }
     Ok(value)
 }
 

@@ -15,7 +15,7 @@ use crate::domain::event::{Stamp, blank};
 use crate::domain::filter::{Field, Filter, FilterError, Op, Severity, archived_until_ms};
 use crate::domain::page::{Cursor, Page, Slice};
 use crate::domain::text::Check;
-use crate::error::{Error, Result, refuse_if_any};
+use crate::error::{Error, Problem, Result, refuse_if_any};
 use crate::limits::{
     BULK_ROWS_MAX, EMAIL_CHARS_MAX, LABEL_CHARS_MAX, MESSAGE_CHARS_MAX, NAME_CHARS_MAX,
     PAYLOAD_BYTES_MAX,
@@ -39,7 +39,7 @@ pub struct Draft {
     /// Anything else; required, and not null.
     pub data: Option<Value>,
     /// How bad it is.
-    #[serde(skip)]
+    #[serde(serialize_with = "severity_level")]
     pub severity: Option<Severity>,
     /// The client's word for what belongs together.
     pub correlation_id: Option<String>,
@@ -88,6 +88,11 @@ impl Selection {
         Ok(Self { filter: Some(Filter::And(parts)) })
     }
 
+    /// Whether any of Belfry's own entries could match. In doubt yes.
+    pub(super) fn may_match_own(&self) -> bool {
+        self.filter.as_ref().is_none_or(may_match_own)
+    }
+
     /// As a condition on rows; what is archived is judged at `now`.
     pub(super) fn condition(&self, app: &App, now: Instant) -> Condition {
         let Some(filter) = &self.filter else { return Condition::all() };
@@ -133,6 +138,17 @@ pub async fn log(
     let mut found = store::find_many(app.store(), project, &ids).await?;
     found.sort_by_key(|row| row.seq);
     Ok(found)
+}
+
+/// Everything that is wrong with an event; nothing is logged.
+///
+/// # Errors
+/// When the key may not write events.
+pub fn problems(app: &App, caller: &Caller, draft: Draft) -> Result<Vec<Problem>> {
+    caller.require(Scope::EventsWrite)?;
+    let mut check = Check::new();
+    check_draft(app, caller, &mut check, draft);
+    Ok(check.problems)
 }
 
 /// One entry.
@@ -202,6 +218,28 @@ async fn insert(
     once.remember(change, project, &ids, now).await?;
     store::insert(change, rows).await?;
     Ok(ids)
+}
+
+fn may_match_own(filter: &Filter) -> bool {
+    use crate::domain::filter::Value;
+    let is_own = |value: &Value| !matches!(value, Value::Text(text) if text == APP_EVENT);
+    match filter {
+        Filter::And(parts) => parts.iter().all(may_match_own),
+        Filter::Or(parts) => parts.iter().any(may_match_own),
+        Filter::Compare { field: Field::Type, op: Op::Eq, value } => is_own(value),
+        Filter::Compare { field: Field::Type, op: Op::In, value: Value::List(items) } => {
+            items.iter().any(is_own)
+        }
+        Filter::Not(_) | Filter::Compare { .. } => true,
+    }
+}
+
+/// What an idempotency key remembers of a severity.
+fn severity_level<S: serde::Serializer>(
+    severity: &Option<Severity>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    severity.map(Severity::level).serialize(serializer)
 }
 
 fn check_draft(app: &App, caller: &Caller, check: &mut Check, draft: Draft) -> row::Model {

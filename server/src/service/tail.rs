@@ -6,6 +6,7 @@
 //! bus before it reads, so that an entry committed meanwhile is not missed. An entry is visible to
 //! it only when every entry before it is, because one writer commits in the order of `seq`.
 
+use entity::Instant;
 use entity::event::{Class, Model};
 
 use super::event::{Selection, place};
@@ -15,7 +16,9 @@ use crate::bus::Listener;
 use crate::domain::outbox::Notice;
 use crate::domain::page::Cursor;
 use crate::error::{Error, Result};
-use crate::limits::{HEARTBEAT_MS_MAX, HEARTBEAT_MS_MIN, TAIL_BATCH_MAX, TAIL_POLL_MS};
+use crate::limits::{
+    HEARTBEAT_MS_MAX, HEARTBEAT_MS_MIN, RETENTION_MS, TAIL_BATCH_MAX, TAIL_POLL_MS,
+};
 use crate::store::event as store;
 
 /// How a client reads the live log.
@@ -42,7 +45,8 @@ pub struct Batch {
     pub gap: Option<Gap>,
 }
 
-/// Entries between the reader's place and what is left were deleted by retention.
+/// Entries of Belfry's own behind the reader's place were deleted by retention; those of
+/// applications follow all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap {
     /// Everything after this place is still there.
@@ -60,7 +64,10 @@ pub struct Tail {
     at: i64,
     batch_rows: u64,
     heartbeat_ms: i64,
-    is_checked: bool,
+    /// When it was last asked what retention deleted.
+    checked_at: Option<Instant>,
+    /// Up to where its reader was told of a gap.
+    told: i64,
 }
 
 impl Tail {
@@ -97,7 +104,8 @@ impl Tail {
             at: at.min(head),
             batch_rows,
             heartbeat_ms: options.heartbeat_ms,
-            is_checked: false,
+            checked_at: None,
+            told: 0,
         })
     }
 
@@ -106,13 +114,8 @@ impl Tail {
     /// # Errors
     /// The database's own; the place stands, so that calling again goes on.
     pub async fn next(&mut self) -> Result<Batch> {
-        if !self.is_checked {
-            let gap = self.gap().await?;
-            self.is_checked = true;
-            if let Some(gap) = gap {
-                self.at = self.at.max(gap.available_from.key);
-                return Ok(self.batch(Vec::new(), Some(gap)));
-            }
+        if let Some(gap) = self.gap().await? {
+            return Ok(self.batch(Vec::new(), Some(gap)));
         }
         let clock = self.app.clock().clone();
         let heartbeat_at = clock.now().plus_ms(self.heartbeat_ms);
@@ -152,11 +155,21 @@ impl Tail {
         Ok(events)
     }
 
-    async fn gap(&self) -> Result<Option<Gap>> {
+    /// What retention deleted since the reader was last told. The place stays where it is: between
+    /// there and the floor of Belfry's own entries, those of applications are still there. Asked at
+    /// the beginning and then at the pace of retention, for readers that fall behind it later.
+    async fn gap(&mut self) -> Result<Option<Gap>> {
+        let now = self.app.clock().now();
+        let is_recent = |at: Instant| now.ms_since(at) < RETENTION_MS;
+        if self.checked_at.is_some_and(is_recent) || !self.selection.may_match_own() {
+            return Ok(None);
+        }
         let floors = store::floors(self.app.store()).await?;
+        self.checked_at = Some(now);
         let floor = floors.into_iter().filter(|(class, _)| *class == Class::System);
         let floor = floor.map(|(_, seq)| seq).max().unwrap_or(0);
-        let missed = floor - self.at;
+        let missed = floor - self.at.max(self.told);
+        self.told = self.told.max(floor);
         Ok((0 < missed).then(|| Gap { available_from: place(floor), missed }))
     }
 }

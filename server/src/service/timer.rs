@@ -16,7 +16,7 @@ use crate::domain::firing::{Times, scheduled};
 use crate::domain::page::{Page, Slice};
 use crate::domain::text::Check;
 use crate::error::{Error, Problem, Result, refuse_if_any};
-use crate::limits::{BULK_ROWS_MAX, PAYLOAD_BYTES_MAX};
+use crate::limits::{BATCH_ROWS_MAX, BULK_ROWS_MAX, PAYLOAD_BYTES_MAX};
 use crate::store::firing::{Filter, SortKey};
 use crate::store::{Change, Origin, action as actions, firing as store, trigger as triggers};
 
@@ -77,31 +77,28 @@ pub async fn start(
     let once = Once::new(idempotency_key, "timerStart", &starts)?;
     let now = app.clock().now();
     if let Some(ids) = once.answered::<TimerId>(app.store(), caller.project, now).await? {
-        let mut rows = Vec::with_capacity(ids.len());
-        for id in ids {
-            rows.extend(store::find(app.store(), caller.project, id.into()).await?);
-        }
-        return Ok(rows);
+        return find_all(app, caller, &ids).await;
     }
     let mut problems = Vec::new();
     let mut made = Vec::with_capacity(starts.len());
     for (index, start) in starts.iter().enumerate() {
         let mut check = Check::new();
         made.push(prepare(app, caller, &mut check, start, now).await?);
-        let path = if field.is_empty() { String::new() } else { format!("{field}.{index}") };
+        let path = path(field, index);
         problems.extend(check.problems.into_iter().map(|problem| problem.under(&path)));
     }
     refuse_if_any(problems)?;
-    let (app, caller) = (app.clone(), caller.clone());
+    let (app, caller, field) = (app.clone(), caller.clone(), field.to_owned());
     let db = app.store().clone();
     db.change(Origin::Api, move |change| {
         async move {
             if let Some(ids) = once.repeated::<TimerId>(change, caller.project, now).await? {
-                return find_all(change, &caller, &ids).await;
+                return get_all(change, &caller, &ids).await;
             }
             let mut rows = Vec::with_capacity(made.len());
-            for (row, target) in made {
-                rows.push(aim(change, &app, &caller, row, target, now).await?);
+            for (index, (row, target)) in made.into_iter().enumerate() {
+                let aimed = aim(change, &app, &caller, row, target, now).await;
+                rows.push(aimed.map_err(|error| error.under(&path(&field, index)))?);
             }
             let ids: Vec<TimerId> = rows.iter().map(|row| row.id.into()).collect();
             once.remember(change, caller.project, &ids, now).await?;
@@ -111,6 +108,17 @@ pub async fn start(
         .boxed()
     })
     .await
+}
+
+/// Everything that is wrong with a timer; nothing is started.
+///
+/// # Errors
+/// The database's own.
+pub async fn problems(app: &App, caller: &Caller, start: &Start) -> Result<Vec<Problem>> {
+    caller.require(Scope::Fire)?;
+    let mut check = Check::new();
+    prepare(app, caller, &mut check, start, app.clock().now()).await?;
+    Ok(check.problems)
 }
 
 /// Stops a timer before its end.
@@ -263,7 +271,23 @@ async fn aim(
     }
 }
 
-async fn find_all(change: &Change, caller: &Caller, ids: &[TimerId]) -> Result<Vec<row::Model>> {
+/// Where the timer `index` stands in the input; nowhere when it is the input.
+fn path(field: &str, index: usize) -> String {
+    if field.is_empty() { String::new() } else { format!("{field}.{index}") }
+}
+
+async fn find_all(app: &App, caller: &Caller, ids: &[TimerId]) -> Result<Vec<row::Model>> {
+    let firings: Vec<FiringId> = ids.iter().map(|id| (*id).into()).collect();
+    let mut rows = Vec::with_capacity(ids.len());
+    for some in firings.chunks(BATCH_ROWS_MAX) {
+        rows.extend(store::find_many(app.store(), caller.project, some).await?);
+    }
+    // Ids rise in the order of the input.
+    rows.sort_by_key(|row| row.id);
+    Ok(rows)
+}
+
+async fn get_all(change: &Change, caller: &Caller, ids: &[TimerId]) -> Result<Vec<row::Model>> {
     let mut rows = Vec::with_capacity(ids.len());
     for id in ids {
         let id = FiringId::from(*id);

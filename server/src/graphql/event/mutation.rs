@@ -3,7 +3,7 @@
 use async_graphql::{Context, Object, SimpleObject};
 use entity::event::Model;
 
-use crate::error::Error;
+use crate::error::{Error, Problem};
 use crate::graphql::error::{Result, UserError, payload, settle};
 use crate::graphql::loader::{app, caller};
 use crate::service::event::{self};
@@ -42,6 +42,10 @@ impl EventMutation {
     ) -> Result<Option<EventLogPayload>> {
         let drafts = vec![input.event.draft()];
         let made = event::log(app(ctx), caller(ctx), "", drafts, input.idempotency_key).await;
+        let made = made.map_err(|error| match error {
+            Error::Refused(problems) => Error::Refused(problems.into_iter().map(placed).collect()),
+            other => other,
+        });
         EventLogPayload::of(made.and_then(|mut rows| rows.pop().ok_or_else(none_made)))
     }
 
@@ -67,4 +71,9 @@ impl EventMutation {
 
 fn none_made() -> Error {
     Error::Internal("an event was logged and is not there".to_owned())
+}
+
+/// A problem of the event under the path that its field has in `eventLog`.
+fn placed(problem: Problem) -> Problem {
+    if problem.field == "idempotencyKey" { problem } else { problem.under("event") }
 }
