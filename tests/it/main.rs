@@ -4,6 +4,8 @@
 
 use tests::TestApp;
 
+mod action;
+mod bad_input;
 mod cron;
 mod filter;
 mod guard;
