@@ -23,6 +23,7 @@ mod node;
 mod scalar;
 mod schedule;
 mod server;
+mod stage_path;
 mod timer;
 mod trigger;
 

@@ -16,6 +16,7 @@ use super::firing::{Firing, FiringConnection, firings};
 use super::loader::{ActionKey, SchedulesOfTrigger, TriggerVersionKey, app, caller, load};
 use super::scalar::{DateTime, Duration, Json};
 use super::schedule::{Schedule, ScheduleInput};
+use super::stage_path::StagePath;
 use crate::domain::action::Action as Body;
 use crate::error::Error;
 use crate::service::firing::{Fire, Fired, Mode, When, fire};
@@ -453,6 +454,7 @@ impl TriggerMutation {
 }
 
 async fn create(ctx: &Context<'_>, input: TriggerCreateInput) -> crate::error::Result<Model> {
+    let path = stage_path(input.action.as_ref());
     let create = Create {
         name: input.name,
         description: input.description,
@@ -462,10 +464,12 @@ async fn create(ctx: &Context<'_>, input: TriggerCreateInput) -> crate::error::R
         schedules: input.schedules.into_iter().map(ScheduleInput::draft).collect(),
         idempotency_key: input.idempotency_key,
     };
-    trigger::create(app(ctx), caller(ctx), create).await
+    let done = trigger::create(app(ctx), caller(ctx), create).await;
+    done.map_err(|error| path.name(error))
 }
 
 async fn update(ctx: &Context<'_>, input: TriggerUpdateInput) -> crate::error::Result<Model> {
+    let path = stage_path(input.action.value());
     let runs = match input.action {
         MaybeUndefined::Undefined => None,
         MaybeUndefined::Null => Some(None),
@@ -479,7 +483,8 @@ async fn update(ctx: &Context<'_>, input: TriggerUpdateInput) -> crate::error::R
         payload_schema: input.payload_schema.map_value(|schema| schema.0).into(),
         runs,
     };
-    trigger::update(app(ctx), caller(ctx), update).await
+    let done = trigger::update(app(ctx), caller(ctx), update).await;
+    done.map_err(|error| path.name(error))
 }
 
 async fn fire_one(ctx: &Context<'_>, input: TriggerFireInput) -> crate::error::Result<Fired> {
@@ -509,6 +514,14 @@ pub fn payload_of(payload: MaybeUndefined<Json>) -> Option<Value> {
         MaybeUndefined::Null => Some(Value::Null),
         MaybeUndefined::Value(value) => Some(value.0),
     }
+}
+
+fn stage_path(action: Option<&TriggerActionInput>) -> StagePath {
+    let stages = match action {
+        Some(TriggerActionInput::Inline(inline)) => inline.stages.as_slice(),
+        _ => &[],
+    };
+    StagePath::new("action.inline.stages", stages)
 }
 
 fn runs(input: TriggerActionInput) -> crate::error::Result<Runs> {
