@@ -25,11 +25,17 @@ async fn texts_and_json() {
     let stages = json!([{ "name": "n", "config": { "log": { "message": "m" } } }]);
     let chars = |count: usize| json!("ü".repeat(count));
     type With<'a> = Box<dyn Fn(Value) -> Value + 'a>;
+    let free = &trigger(&app, json!({ "name": "free" })).await;
     let id = &id;
     let plan = &plan;
     let table: Vec<(&str, Value, Value, With<'_>)> = vec![
         ("triggerCreate", chars(128), chars(129), Box::new(|v| json!({ "name": v }))),
-        ("triggerUpdate", chars(128), chars(129), Box::new(|v| json!({ "id": id, "name": v }))),
+        (
+            "triggerUpdate",
+            json!("o".repeat(128)),
+            chars(129),
+            Box::new(|v| json!({ "id": id, "name": v })),
+        ),
         (
             "triggerUpdate",
             chars(1_000),
@@ -40,10 +46,7 @@ async fn texts_and_json() {
             "triggerUpdate",
             schema_of(65_536),
             schema_of(65_537),
-            Box::new(|v| {
-                // Any of the two, so that the schedule's payload holds.
-                json!({ "id": id, "payloadSchema": { "not": v } })
-            }),
+            Box::new(|v| json!({ "id": free, "payloadSchema": v })),
         ),
         (
             "actionCreate",
@@ -119,7 +122,24 @@ async fn texts_and_json() {
         story.push(format!("{name}: {said}"));
         done(&app, name, "__typename", with(good)).await;
     }
-    assert_snapshot!(lines(&story), @"");
+    assert_snapshot!(lines(&story), @r"
+    triggerCreate: BAD_USER_INPUT name: expected at most 128 characters, not 129
+    triggerUpdate: BAD_USER_INPUT name: expected at most 128 characters, not 129
+    triggerUpdate: BAD_USER_INPUT description: expected at most 1000 characters, not 1001
+    triggerUpdate: BAD_USER_INPUT payloadSchema: expected at most 65536 bytes of JSON, not 65537
+    actionCreate: BAD_USER_INPUT name: expected at most 128 characters, not 129
+    scheduleUpdate: BAD_USER_INPUT name: expected at most 128 characters, not 129
+    scheduleUpdate: BAD_USER_INPUT payload: expected at most 262144 bytes of JSON, not 262145
+    triggerFire: BAD_USER_INPUT payload: expected at most 262144 bytes of JSON, not 262145
+    triggerFire: BAD_USER_INPUT idempotencyKey: expected at most 255 characters, not 256
+    triggerFire: BAD_USER_INPUT correlationId: expected at most 128 characters, not 129
+    triggerPause: BAD_USER_INPUT reason: expected at most 1000 characters, not 1001
+    scheduleCreate: BAD_USER_INPUT spec.in: expected a duration from 1 ms to 10 years
+    triggerFire: BAD_USER_INPUT in: expected a duration from 0 to 10 years
+    scheduleCreate: BAD_USER_INPUT spec.in: expected a duration from 1 ms to 10 years
+    scheduleCreate: BAD_USER_INPUT spec.every.interval: expected whole seconds, at least 1
+    scheduleCreate: BAD_USER_INPUT spec.at: expected an instant in the future, after 2026-03-02T10:00:00Z
+    ");
 }
 
 #[tokio::test]
