@@ -36,7 +36,8 @@ pub struct IdError {
 
 impl fmt::Display for IdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "expected the id of a {}: {}_ and 26 characters", self.noun, self.prefix)
+        let article = if self.noun.starts_with(['a', 'e', 'A']) { "an" } else { "a" };
+        write!(f, "expected the id of {article} {}: {}_ and 26 characters", self.noun, self.prefix)
     }
 }
 
@@ -142,7 +143,7 @@ fn write_typed(prefix: &str, uuid: Uuid, f: &mut fmt::Formatter<'_>) -> fmt::Res
 
 #[cfg(test)]
 mod tests {
-    use super::{FiringId, TimerId, TriggerId, TypedId};
+    use super::{ActionId, FiringId, TimerId, TriggerId, TypedId};
     use uuid::Uuid;
 
     #[test]
@@ -157,6 +158,8 @@ mod tests {
         let id = TriggerId(Uuid::from_u128(7)).to_string();
         let error = id.parse::<FiringId>().expect_err("the prefix differs");
         assert_eq!(error.to_string(), "expected the id of a firing: frg_ and 26 characters");
+        let error = id.parse::<ActionId>().expect_err("the prefix differs");
+        assert_eq!(error.to_string(), "expected the id of an action: act_ and 26 characters");
     }
 
     #[test]

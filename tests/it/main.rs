@@ -4,7 +4,9 @@
 
 use tests::TestApp;
 
+mod action;
 mod api_key;
+mod bad_input;
 mod bus;
 mod cli;
 mod cron;

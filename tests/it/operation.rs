@@ -16,9 +16,19 @@ pub fn mutation(name: &str, selection: &str) -> String {
     )
 }
 
+/// `data.<field>` of an operation that must have no errors, the keys of objects sorted: fields are
+/// answered in the order in which they are found.
+pub async fn ask(app: &TestApp, field: &str, query: &str, variables: Value) -> Value {
+    let mut found = app.ask(field, query, variables).await;
+    found.sort_all_objects();
+    found
+}
+
 /// A mutation that must be done: its payload.
 pub async fn done(app: &TestApp, name: &str, selection: &str, input: Value) -> Value {
-    app.done(name, &mutation(name, selection), input).await
+    let mut payload = app.done(name, &mutation(name, selection), input).await;
+    payload.sort_all_objects();
+    payload
 }
 
 /// A mutation that must be refused: its user errors, each as `CODE field: message`.

@@ -12,7 +12,7 @@ use tests::redact;
 
 use crate::TestApp;
 use crate::operation::{
-    cron, done, every, lines, list, past, planned, refused, schedule, scheduled, text, trigger,
+    ask, cron, done, every, lines, list, past, planned, refused, schedule, scheduled, text, trigger,
 };
 
 pub const SECOND: Duration = Duration::from_secs(1);
@@ -82,7 +82,7 @@ async fn several_schedules_of_one_trigger_fire_with_their_own_payloads() {
     app.advance(DAY).await;
     let query = "query($id: ID!) { trigger(by: { id: $id }) { firings(first: 10) { nodes {
         nominalAt scheduleKind schedule { name } payload status } } } }";
-    let found = app.ask("trigger", query, json!({ "id": id })).await;
+    let found = ask(&app, "trigger", query, json!({ "id": id })).await;
     let shown = |row: &serde_json::Value| {
         format!(
             "{} {} {} {} {}",
@@ -169,17 +169,15 @@ async fn a_preview_says_what_a_schedule_will_do_saved_or_not() {
     let query = "query($spec: ScheduleSpecInput!) {
         schedulePreview(spec: $spec, first: 2, from: \"2026-03-28T00:00:00Z\") {
             summary timeZone instants { at local note } } }";
-    let unsaved = app.ask("schedulePreview", query, json!({ "spec": spec })).await;
+    let unsaved = ask(&app, "schedulePreview", query, json!({ "spec": spec })).await;
     let (_, plan) = scheduled(&app, "berlin", spec).await;
     let query = "query($id: ID!) { schedule(id: $id) {
         summary timeZone nextFireAt nextFireTimes(first: 2) { at local note } } }";
-    let saved = app.ask("schedule", query, json!({ "id": plan })).await;
+    let saved = ask(&app, "schedule", query, json!({ "id": plan })).await;
     let both = json!({ "unsaved": unsaved, "saved": saved });
     assert_snapshot!(serde_json::to_string_pretty(&both).expect("JSON"), @r#"
     {
       "unsaved": {
-        "summary": "at 02:30 every day, Europe/Berlin",
-        "timeZone": "Europe/Berlin",
         "instants": [
           {
             "at": "2026-03-28T01:30:00Z",
@@ -191,11 +189,12 @@ async fn a_preview_says_what_a_schedule_will_do_saved_or_not() {
             "local": "2026-03-29T03:00:00+02:00",
             "note": "moved from 02:30, which does not exist on 2026-03-29: clocks go forward from 02:00 to 03:00"
           }
-        ]
+        ],
+        "summary": "at 02:30 every day, Europe/Berlin",
+        "timeZone": "Europe/Berlin"
       },
       "saved": {
-        "summary": "at 02:30 every day, Europe/Berlin",
-        "timeZone": "Europe/Berlin",
+        "nextFireAt": "2026-03-03T01:30:00Z",
         "nextFireTimes": [
           {
             "at": "2026-03-03T01:30:00Z",
@@ -208,7 +207,8 @@ async fn a_preview_says_what_a_schedule_will_do_saved_or_not() {
             "note": null
           }
         ],
-        "nextFireAt": "2026-03-03T01:30:00Z"
+        "summary": "at 02:30 every day, Europe/Berlin",
+        "timeZone": "Europe/Berlin"
       }
     }
     "#);
@@ -220,7 +220,7 @@ async fn a_preview_is_bounded() {
     let query = "query($first: Int!) {
         schedulePreview(spec: { every: { interval: \"PT1S\" } }, first: $first) {
             instants { at } } }";
-    let most = app.ask("schedulePreview", query, json!({ "first": 1_000 })).await;
+    let most = ask(&app, "schedulePreview", query, json!({ "first": 1_000 })).await;
     assert_eq!(list(&most["instants"]).len(), 1_000);
     for first in [-1, 1_001] {
         let answer = app.graphql(query, json!({ "first": first })).await;
@@ -235,7 +235,7 @@ async fn a_schedule_is_pending_or_scheduled_until_nothing_follows() {
     let mut states = Vec::new();
     let state = async |what: &str| {
         let trigger = "query($id: ID!) { trigger(by: { id: $id }) { state } }";
-        let trigger = app.ask("trigger", trigger, json!({ "id": id })).await;
+        let trigger = ask(&app, "trigger", trigger, json!({ "id": id })).await;
         let next = schedule(&app, &plan, "nextFireAt").await;
         let plan = schedule(&app, &plan, "state").await;
         format!("{what}: {plan}, the trigger {}, next {next}", trigger["state"])
@@ -377,14 +377,14 @@ async fn schedules_are_listed_newest_first_and_filtered() {
         json!({ "kind": { "in": ["CRON", "AT"] } }),
         json!({ "state": { "eq": "PROCESSED" } }),
     ] {
-        let page = app.ask("schedules", query, json!({ "filter": filter })).await;
+        let page = ask(&app, "schedules", query, json!({ "filter": filter })).await;
         pages.push(redact(page).to_string());
     }
     assert_snapshot!(lines(&pages), @r#"
-    {"nodes":[{"id":"sch_…","kind":"IN","state":"PROCESSED","summary":"once, after 1 second, at 2026-03-02T10:00:01Z","interval":null,"cronExpression":null,"trigger":{"name":"b"}},{"id":"sch_…","kind":"EVERY","state":"SCHEDULED","summary":"every 1 minute, counted from 2026-03-02T10:00:00Z","interval":"PT1M","cronExpression":null,"trigger":{"name":"a"}}],"totalCount":2}
-    {"totalCount":1,"nodes":[{"id":"sch_…","kind":"EVERY","state":"SCHEDULED","summary":"every 1 minute, counted from 2026-03-02T10:00:00Z","interval":"PT1M","cronExpression":null,"trigger":{"name":"a"}}]}
-    {"totalCount":0,"nodes":[]}
-    {"nodes":[{"id":"sch_…","kind":"IN","state":"PROCESSED","summary":"once, after 1 second, at 2026-03-02T10:00:01Z","interval":null,"cronExpression":null,"trigger":{"name":"b"}}],"totalCount":1}
+    {"nodes":[{"cronExpression":null,"id":"sch_…","interval":null,"kind":"IN","state":"PROCESSED","summary":"once, after 1 second, at 2026-03-02T10:00:01Z","trigger":{"name":"b"}},{"cronExpression":null,"id":"sch_…","interval":"PT1M","kind":"EVERY","state":"SCHEDULED","summary":"every 1 minute, counted from 2026-03-02T10:00:00Z","trigger":{"name":"a"}}],"totalCount":2}
+    {"nodes":[{"cronExpression":null,"id":"sch_…","interval":"PT1M","kind":"EVERY","state":"SCHEDULED","summary":"every 1 minute, counted from 2026-03-02T10:00:00Z","trigger":{"name":"a"}}],"totalCount":1}
+    {"nodes":[],"totalCount":0}
+    {"nodes":[{"cronExpression":null,"id":"sch_…","interval":null,"kind":"IN","state":"PROCESSED","summary":"once, after 1 second, at 2026-03-02T10:00:01Z","trigger":{"name":"b"}}],"totalCount":1}
     "#);
 }
 

@@ -330,7 +330,9 @@ mod tests {
         assert_eq!(step(&every(600), &cursor, at(900)).caught_up, None);
         // Nobody took it within the grace: it is still the newest, and due again.
         assert_eq!(step(&every(600), &cursor, at(961)).caught_up, Some(at(600)));
-        assert_eq!(step(&every(600), &cursor, at(1_261)).fold_until, Some(at(600)));
+        // By then the next one has come: it gives way.
+        cursor.waiting.extend(waiting(&[1_200]));
+        assert_eq!(step(&every(600), &cursor, at(1_230)).fold_until, Some(at(600)));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::connection::{args, connection, cost};
 use super::error::{Result, parse_id, payload, said};
 use super::loader::{app, caller};
 use super::scalar::{DateTime, Duration, Json};
+use super::stage_path::StagePath;
 use crate::domain::action::{Action as Body, StageSpec};
 use crate::error::Error;
 use crate::service::{Scope, action};
@@ -274,13 +275,15 @@ impl ActionMutation {
         ctx: &Context<'_>,
         input: ActionCreateInput,
     ) -> Result<Option<ActionCreatePayload>> {
+        let path = StagePath::new("stages", &input.stages);
         let create = action::Create {
             name: input.name,
             description: input.description,
             body: body(input.stages),
             idempotency_key: input.idempotency_key,
         };
-        ActionCreatePayload::of(action::create(app(ctx), caller(ctx), create).await)
+        let done = action::create(app(ctx), caller(ctx), create).await;
+        ActionCreatePayload::of(done.map_err(|error| path.name(error)))
     }
 
     /// Changes an action; what is not said stays.
@@ -307,14 +310,27 @@ impl ActionMutation {
 }
 
 async fn update(ctx: &Context<'_>, input: ActionUpdateInput) -> crate::error::Result<Model> {
+    let stages = said("stages", input.stages)?;
+    let path = StagePath::new("stages", stages.as_deref().unwrap_or_default());
     let update = action::Update {
         id: parse_id("id", &input.id)?,
         expected_version: input.expected_version,
         name: said("name", input.name)?,
         description: input.description.into(),
-        body: said("stages", input.stages)?.map(body),
+        body: stages.map(body),
     };
-    action::update(app(ctx), caller(ctx), update).await
+    let done = action::update(app(ctx), caller(ctx), update).await;
+    done.map_err(|error| path.name(error))
+}
+
+impl StageInput {
+    /// The kind of the stage.
+    pub fn kind(&self) -> &'static str {
+        match self.config {
+            StageConfigInput::Http(_) => "http",
+            StageConfigInput::Log(_) => "log",
+        }
+    }
 }
 
 /// The stages of a stored action, as the wire shows them.
@@ -342,9 +358,10 @@ pub fn body(stages: Vec<StageInput>) -> Value {
 }
 
 fn stage_value(stage: StageInput) -> Value {
-    let (kind, config) = match stage.config {
-        StageConfigInput::Http(http) => ("http", http_value(http)),
-        StageConfigInput::Log(log) => ("log", log_value(log)),
+    let kind = stage.kind();
+    let config = match stage.config {
+        StageConfigInput::Http(http) => http_value(http),
+        StageConfigInput::Log(log) => log_value(log),
     };
     let mut value = Map::new();
     value.insert("name".to_owned(), stage.name.into());

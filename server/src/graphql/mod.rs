@@ -24,6 +24,7 @@ pub mod order;
 mod scalar;
 mod schedule;
 mod server;
+mod stage_path;
 mod timer;
 mod trigger;
 

@@ -5,6 +5,9 @@ use entity::Instant;
 
 use crate::domain::duration;
 
+/// How much of a text that is refused its refusal shows.
+const SHOWN_CHARS_MAX: usize = 64;
+
 /// A point in time, RFC 3339, such as `2026-11-21T09:00:00Z`. Any offset is accepted; answers are
 /// in UTC, to the millisecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +26,7 @@ pub struct Json(pub serde_json::Value);
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
         let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
-        Ok(Self(Instant::parse(text).map_err(InputValueError::custom)?))
+        Ok(Self(Instant::parse(text).map_err(|why| refused(&why, text))?))
     }
 
     fn to_value(&self) -> Value {
@@ -35,7 +38,7 @@ impl ScalarType for DateTime {
 impl ScalarType for Duration {
     fn parse(value: Value) -> InputValueResult<Self> {
         let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
-        Ok(Self(duration::parse(text).map_err(InputValueError::custom)?))
+        Ok(Self(duration::parse(text).map_err(|why| refused(&why, text))?))
     }
 
     fn to_value(&self) -> Value {
@@ -59,6 +62,12 @@ impl Json {
     pub fn stored(text: &str) -> Self {
         Self(serde_json::from_str(text).unwrap_or_else(|_| text.into()))
     }
+}
+
+/// With the text itself: async-graphql names types and no fields, and an input may have several.
+fn refused<T: async_graphql::InputType>(why: &str, text: &str) -> InputValueError<T> {
+    let shown: String = text.chars().take(SHOWN_CHARS_MAX).collect();
+    InputValueError::custom(format!("{why}, not {shown:?}"))
 }
 
 impl From<Instant> for DateTime {

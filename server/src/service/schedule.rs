@@ -21,6 +21,7 @@ use crate::domain::plan::{Plan, Spec};
 use crate::domain::planning::Reason;
 use crate::domain::schema::Schema;
 use crate::domain::text::Check;
+use crate::domain::zone::Zone;
 use crate::error::{Error, Problem, Result, refuse_if_any};
 use crate::limits::{
     DELAY_MS_MAX, NAME_CHARS_MAX, PAYLOAD_BYTES_MAX, PREVIEW_ROWS_MAX, SCHEDULES_PER_TRIGGER_MAX,
@@ -554,7 +555,14 @@ fn check_spec(check: &mut Check, field: &str, input: &SpecInput, now: Instant) -
         if problem.field == "zone" {
             problem.field = "timeZone".to_owned();
         }
+        let is_zone_unread = problem.field == "expression";
         check.under(field, vec![problem.under(place)]);
+        if let Spec::Cron { zone, .. } = &spec
+            && is_zone_unread
+            && let Err(why) = Zone::parse(zone)
+        {
+            check.under(field, vec![Problem::new("cron.timeZone", why)]);
+        }
     }
     Some(spec)
 }

@@ -349,19 +349,24 @@ async fn waiting_of(change: &Change, rows: &[Model]) -> Result<HashMap<ScheduleI
 /// an edit raises `plan_version`, so that most schedules need not be asked.
 async fn recorded_of(change: &Change, rows: &[Model]) -> Result<HashMap<ScheduleId, Vec<Instant>>> {
     use firing::{Column, Entity};
+    let edited = || rows.iter().filter(|row| 1 < row.plan_version);
+    let Some(first) = edited().map(|row| row.planned_until).min() else {
+        return Ok(HashMap::new());
+    };
+    let ids: Vec<_> = edited().map(|row| row.id.uuid()).collect();
     let mut found: HashMap<ScheduleId, Vec<Instant>> = HashMap::new();
-    for row in rows.iter().filter(|row| 1 < row.plan_version) {
+    for run in bulk::runs(&ids) {
         let recorded = Entity::find()
             .select_only()
-            .column(Column::NominalAt)
-            .filter(Column::ScheduleId.eq(row.id))
+            .columns([Column::ScheduleId, Column::NominalAt])
+            .filter(Column::ScheduleId.is_in(run.iter().copied()))
             .filter(Column::Cause.eq(Cause::Schedule))
-            .filter(Column::NominalAt.gt(row.planned_until))
-            .into_tuple::<Instant>()
+            .filter(Column::NominalAt.gt(first))
+            .into_tuple::<(ScheduleId, Instant)>()
             .all(change.tx())
             .await?;
-        if !recorded.is_empty() {
-            found.insert(row.id, recorded);
+        for (id, instant) in recorded {
+            found.entry(id).or_default().push(instant);
         }
     }
     Ok(found)

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 
 use super::{HOUR, MINUTE, SECOND, instant};
 use crate::TestApp;
-use crate::operation::{cron, done, every, lines, log, past, planned, schedule, scheduled, text};
+use crate::operation::{
+    ask, cron, done, every, lines, log, past, planned, schedule, scheduled, text,
+};
 
 async fn update(app: &TestApp, schedule: &str, change: Value) {
     let mut input = json!({ "id": schedule });
@@ -20,7 +22,7 @@ async fn update(app: &TestApp, schedule: &str, change: Value) {
 async fn planned_ids(app: &TestApp, trigger: &str) -> Vec<Value> {
     let query = "query($filter: FiringFilter) { firings(filter: $filter) { nodes { id } } }";
     let filter = json!({ "triggerId": { "eq": trigger }, "status": { "eq": "SCHEDULED" } });
-    let found = app.ask("firings", query, json!({ "filter": filter })).await;
+    let found = ask(app, "firings", query, json!({ "filter": filter })).await;
     found["nodes"].as_array().expect("a list").clone()
 }
 
@@ -114,8 +116,8 @@ async fn a_new_payload_reaches_what_is_planned_and_skips_nothing() {
     app.advance(MINUTE).await;
     let query = "query($id: ID!) { trigger(by: { id: $id }) { firings(last: 2) { nodes {
         nominalAt status payload } } } }";
-    let found = app.ask("trigger", query, json!({ "id": id })).await;
-    assert_snapshot!(found["firings"]["nodes"], @r#"[{"nominalAt":"2026-03-02T10:02:00Z","status":"COMPLETED","payload":{"new":true}},{"nominalAt":"2026-03-02T10:01:00Z","status":"COMPLETED","payload":{"new":true}}]"#);
+    let found = ask(&app, "trigger", query, json!({ "id": id })).await;
+    assert_snapshot!(found["firings"]["nodes"], @r#"[{"nominalAt":"2026-03-02T10:02:00Z","payload":{"new":true},"status":"COMPLETED"},{"nominalAt":"2026-03-02T10:01:00Z","payload":{"new":true},"status":"COMPLETED"}]"#);
 }
 
 #[tokio::test]
@@ -129,7 +131,7 @@ async fn a_deleted_schedule_fires_no_more() {
     app.advance(MINUTE * 5).await;
     assert_eq!(past(&app, &id).await, ["03-02 10:01:00 COMPLETED"]);
     let query = "query($id: ID!) { schedule(id: $id) { id } }";
-    assert_eq!(app.ask("schedule", query, json!({ "id": plan })).await, Value::Null);
+    assert_eq!(ask(&app, "schedule", query, json!({ "id": plan })).await, Value::Null);
 }
 
 #[tokio::test]
@@ -139,7 +141,7 @@ async fn a_planned_firing_that_was_cancelled_stays_so_through_an_edit_and_a_paus
     let query = "query($filter: FiringFilter) { firings(filter: $filter) { nodes { id } } }";
     let filter = json!({ "triggerId": { "eq": id },
         "nominalAt": { "eq": "2026-03-02T10:03:00Z" } });
-    let found = app.ask("firings", query, json!({ "filter": filter })).await;
+    let found = ask(&app, "firings", query, json!({ "filter": filter })).await;
     let input = json!({ "id": text(&found["nodes"][0]["id"]) });
     done(&app, "firingCancel", "firing { id }", input).await;
     update(&app, &plan, json!({ "spec": cron("*/3 * * * *") })).await;

@@ -27,7 +27,7 @@ async fn a_paused_schedule_folds_its_instants_into_one_range_that_ends_with_the_
     story.extend(past(&app, &id).await);
     story.extend(log(&app, "firing.skipped").await);
     assert_snapshot!(lines(&story), @r#"
-    {"state":"PAUSED","pauseReason":"holidays","nextFireAt":null}
+    {"nextFireAt":null,"pauseReason":"holidays","state":"PAUSED"}
     03-02 10:00:10 COMPLETED
     03-02 10:00:20 - 03-02 10:01:10 SKIPPED PAUSED x 6
     03-02 10:00:10 COMPLETED
@@ -74,7 +74,7 @@ async fn a_paused_trigger_stops_all_its_schedules_but_not_the_api() {
     story.extend(past(&app, &id).await);
     story.extend(log(&app, "firing.skipped").await);
     assert_snapshot!(lines(&story), @r#"
-    {"state":"PAUSED","pauseReason":"stocktaking"}
+    {"pauseReason":"stocktaking","state":"PAUSED"}
     planned: []
     next: null
     03-02 10:01:00 - 03-02 10:04:00 SKIPPED PAUSED x 4

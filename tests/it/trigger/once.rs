@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use serde_json::{Value, json};
 
 use crate::TestApp;
-use crate::operation::{done, every, lines, list, past, refused, text, trigger};
+use crate::operation::{ask, done, every, lines, list, past, refused, text, trigger};
 use crate::schedule::{DAY, MINUTE};
 
 async fn fired(app: &TestApp, input: Value) -> String {
@@ -121,7 +121,7 @@ async fn a_refused_input_does_not_use_its_key_up() {
     refused(&app, "triggerFire", bad).await;
     fired(&app, json!({ "triggerId": id, "idempotencyKey": "k" })).await;
     let query = "{ firings { nodes { status } } }";
-    let found = app.ask("firings", query, json!({})).await;
+    let found = ask(&app, "firings", query, json!({})).await;
     assert_eq!(list(&found["nodes"]).len(), 1);
 }
 
@@ -134,5 +134,5 @@ async fn a_repeat_of_what_was_deleted_since_says_so() {
     // What the key stands for is gone; the name is free, but the key is not.
     let input = json!({ "name": "t", "idempotencyKey": "k" });
     let said = refused(&app, "triggerCreate", input).await;
-    assert_snapshot!(lines(&said).replace(&id, "trg_…"), @"NOT_FOUND id: no trigger has the id trg_…");
+    assert_snapshot!(lines(&said).replace(&id, "trg_…"), @"NOT_FOUND idempotencyKey: no trigger has the id trg_…");
 }

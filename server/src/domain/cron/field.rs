@@ -58,7 +58,8 @@ impl Set {
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a {} from {} to {}", self.noun, self.min, self.max)?;
+        let article = if self.noun == HOUR.noun { "an" } else { "a" };
+        write!(f, "{article} {} from {} to {}", self.noun, self.min, self.max)?;
         match self.names {
             [first, .., last] => write!(f, " or {first} to {last}"),
             _ => Ok(()),

@@ -12,6 +12,7 @@ use crate::graphql::firing::Firing;
 use crate::graphql::loader::{app, caller};
 use crate::graphql::scalar::{DateTime, Json};
 use crate::graphql::schedule::ScheduleInput;
+use crate::graphql::stage_path::StagePath;
 use crate::service::firing::{Fire, Fired, Mode, When, fire};
 use crate::service::trigger;
 use crate::service::trigger::{Create, Runs, Update};
@@ -157,6 +158,7 @@ impl TriggerMutation {
 }
 
 async fn create(ctx: &Context<'_>, input: TriggerCreateInput) -> crate::error::Result<Model> {
+    let path = stage_path(input.action.as_ref());
     let create = Create {
         name: input.name,
         description: input.description,
@@ -166,10 +168,12 @@ async fn create(ctx: &Context<'_>, input: TriggerCreateInput) -> crate::error::R
         schedules: input.schedules.into_iter().map(ScheduleInput::draft).collect(),
         idempotency_key: input.idempotency_key,
     };
-    trigger::create(app(ctx), caller(ctx), create).await
+    let done = trigger::create(app(ctx), caller(ctx), create).await;
+    done.map_err(|error| path.name(error))
 }
 
 async fn update(ctx: &Context<'_>, input: TriggerUpdateInput) -> crate::error::Result<Model> {
+    let path = stage_path(input.action.value());
     let runs = match input.action {
         MaybeUndefined::Undefined => None,
         MaybeUndefined::Null => Some(None),
@@ -183,7 +187,8 @@ async fn update(ctx: &Context<'_>, input: TriggerUpdateInput) -> crate::error::R
         payload_schema: input.payload_schema.map_value(|schema| schema.0).into(),
         runs,
     };
-    trigger::update(app(ctx), caller(ctx), update).await
+    let done = trigger::update(app(ctx), caller(ctx), update).await;
+    done.map_err(|error| path.name(error))
 }
 
 async fn fire_one(ctx: &Context<'_>, input: TriggerFireInput) -> crate::error::Result<Fired> {
@@ -213,6 +218,14 @@ pub fn payload_of(payload: MaybeUndefined<Json>) -> Option<Value> {
         MaybeUndefined::Null => Some(Value::Null),
         MaybeUndefined::Value(value) => Some(value.0),
     }
+}
+
+fn stage_path(action: Option<&TriggerActionInput>) -> StagePath {
+    let stages = match action {
+        Some(TriggerActionInput::Inline(inline)) => inline.stages.as_slice(),
+        _ => &[],
+    };
+    StagePath::new("action.inline.stages", stages)
 }
 
 fn runs(input: TriggerActionInput) -> crate::error::Result<Runs> {
