@@ -3,8 +3,6 @@
 //! Whatever a test waits for is a line that a process prints or an answer that a server gives, and
 //! it waits at most [`PATIENCE`].
 
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests fail the test")]
-
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt as _;
