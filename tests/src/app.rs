@@ -9,6 +9,8 @@ use belfry::clock::{Clock, ManualClock, SystemClock};
 use belfry::config::MasterKey;
 use belfry::engine::Engine;
 use belfry::graphql::{Schema, schema};
+use belfry::limits::QUEUE_ENTRIES_MAX;
+use belfry::queue::MemoryQueue;
 use belfry::service::api_key::Made;
 use belfry::service::{Caller, Scope, Scopes, api_key, project};
 use entity::Instant;
@@ -46,6 +48,13 @@ impl TestApp {
         Self::open(dir, clock.clone(), Some(clock)).await
     }
 
+    /// The same with a due queue that holds so few entries.
+    pub async fn with_queue_of(entries_max: usize) -> Self {
+        let dir = Arc::new(TempDir::new().expect("a folder for the database"));
+        let clock = Arc::new(ManualClock::new(instant(START)));
+        Self::open_with(dir, clock.clone(), Some(clock), entries_max).await
+    }
+
     /// A new one on the machine's clock, that is already served.
     pub async fn live() -> Self {
         let dir = Arc::new(TempDir::new().expect("a folder for the database"));
@@ -70,6 +79,15 @@ impl TestApp {
         clock: Arc<dyn Clock>,
         manual: Option<Arc<ManualClock>>,
     ) -> Self {
+        Self::open_with(dir, clock, manual, QUEUE_ENTRIES_MAX).await
+    }
+
+    async fn open_with(
+        dir: Arc<TempDir>,
+        clock: Arc<dyn Clock>,
+        manual: Option<Arc<ManualClock>>,
+        queue_entries_max: usize,
+    ) -> Self {
         let settings = Settings {
             database_url: format!("sqlite://{}/belfry.db", dir.path().display()),
             master_key: MasterKey([7; 32]),
@@ -78,7 +96,8 @@ impl TestApp {
             archive_after_ms: 2 * 3_600_000,
             delete_after_ms: 48 * 3_600_000,
         };
-        let app = App::open(settings, clock).await.expect("the app opens");
+        let queue = Arc::new(MemoryQueue::new(queue_entries_max));
+        let app = App::open_with(settings, clock, queue).await.expect("the app opens");
         project::bootstrap(&app, None).await.expect("the first start");
         let owner = project::only(&app).await.expect("the project").id;
         let scopes = Scopes::new(vec![Scope::Admin]);
