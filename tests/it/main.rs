@@ -15,6 +15,8 @@ mod http_graphql;
 mod operation;
 mod queue;
 mod rest;
+mod retention;
+mod store;
 mod story;
 mod timer;
 mod websocket;
