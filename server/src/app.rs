@@ -60,7 +60,18 @@ impl App {
     /// # Errors
     /// A sentence that says what could not be opened.
     pub async fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, String> {
-        let queue: Arc<dyn Queue> = Arc::new(MemoryQueue::new(QUEUE_ENTRIES_MAX));
+        Self::open_with(settings, clock, Arc::new(MemoryQueue::new(QUEUE_ENTRIES_MAX))).await
+    }
+
+    /// The same over a due queue of the caller's.
+    ///
+    /// # Errors
+    /// A sentence that says what could not be opened.
+    pub async fn open_with(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        queue: Arc<dyn Queue>,
+    ) -> Result<Self, String> {
         let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new());
         let store = Store::open(&settings.database_url, hand_out(&queue, &bus)).await?;
         let allow = settings.allowed_networks.clone();

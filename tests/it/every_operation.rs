@@ -1,8 +1,6 @@
 //! Every operation that the schema has, with the least arguments that it takes: made from
 //! introspection, so that one that is added tomorrow is held to the same promises.
 
-#![expect(clippy::expect_used, reason = "helpers of tests fail the test that calls them")]
-
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};

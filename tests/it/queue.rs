@@ -2,12 +2,17 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use belfry::domain::outbox::Due;
 use belfry::queue::{MemoryQueue, Queue};
 use entity::{FiringId, Instant, ProjectId, TypedId};
 use futures_util::future::join_all;
 use sea_orm::prelude::Uuid;
+use tests::Receiver;
+
+use crate::TestApp;
+use crate::story::timer;
 
 /// A home of the queue for the suite: an empty one that holds so many entries.
 type Home = fn(usize) -> Arc<dyn Queue>;
@@ -115,7 +120,7 @@ on_every_home! {
 
     a_queue_at_its_limit_holds_everything(queue: 3) {
         queue.push(&[due(1, 1, 10), due(2, 2, 20), due(1, 3, 30)]);
-        assert_eq!((queue.len(), queue.cover()), (3, Instant::MAX));
+        assert_eq!((queue.len(), queue.room(), queue.cover()), (3, 0, Instant::MAX));
         assert_eq!(pull(&queue, 100, 10).await, [1, 2, 3]);
     }
 
@@ -188,4 +193,55 @@ on_every_home! {
         pusher.await.expect("the pusher ends");
         assert!(queue.is_empty());
     }
+}
+
+#[tokio::test]
+async fn what_a_full_queue_put_out_comes_back_in_time() {
+    let app = TestApp::with_queue_of(5).await;
+    let receiver = Receiver::start().await;
+    for second in (1..=40).rev() {
+        timer(&app, second, &receiver.url("/t")).await;
+    }
+    for second in 1..=40 {
+        app.advance(Duration::from_secs(1)).await;
+        assert_eq!(receiver.received().len(), second, "after {second} s");
+    }
+}
+
+#[tokio::test]
+async fn more_than_a_queue_holds_may_be_due_at_one_instant() {
+    let app = TestApp::with_queue_of(5).await;
+    let receiver = Receiver::start().await;
+    for _ in 0..40 {
+        timer(&app, 1, &receiver.url("/t")).await;
+    }
+    app.work().await;
+    app.advance(Duration::from_secs(1)).await;
+    let bodies: HashSet<String> = receiver.bodies().into_iter().collect();
+    assert_eq!((receiver.received().len(), bodies.len()), (40, 40));
+}
+
+#[tokio::test]
+async fn what_waits_beyond_the_window_stays_in_sql_until_it_comes_near() {
+    let app = TestApp::start().await;
+    let receiver = Receiver::start().await;
+    timer(&app, 299, &receiver.url("/t")).await;
+    timer(&app, 301, &receiver.url("/t")).await;
+    app.work().await;
+    let before = app.app.queue().len();
+    app.advance(Duration::from_secs(1)).await;
+    assert_eq!((before, app.app.queue().len()), (1, 2));
+}
+
+#[tokio::test]
+async fn a_queue_that_lost_everything_is_refilled_from_sql() {
+    let app = TestApp::start().await;
+    let receiver = Receiver::start().await;
+    timer(&app, 1, &receiver.url("/t")).await;
+    app.work().await;
+    assert_eq!(app.app.queue().pull(Instant::MAX, 10).await.due.len(), 1, "taken and lost");
+    app.advance(Duration::from_secs(1)).await;
+    assert_eq!(receiver.received().len(), 0);
+    app.advance(Duration::from_secs(2)).await;
+    assert_eq!(receiver.received().len(), 1);
 }

@@ -1,7 +1,5 @@
 //! What several stories begin with: a trigger that posts, a firing, a timer, and how one looks.
 
-#![expect(clippy::expect_used, reason = "helpers of tests fail the test that calls them")]
-
 use belfry::service::{Caller, Scope, Scopes, api_key};
 use belfry::store::{Origin, project};
 use entity::ProjectId;
@@ -121,4 +119,12 @@ pub fn text(value: &Value) -> String {
 /// The texts that the items of a list have as `field`.
 pub fn texts(list: &Value, field: &str) -> Vec<String> {
     list.as_array().expect("a list").iter().map(|item| text(&item[field])).collect()
+}
+
+/// An object for a snapshot: ids as their prefix, fields by name, as their order in an answer
+/// follows from what was there first.
+pub fn shown(value: &Value) -> String {
+    let mut value = tests::redact(value.clone());
+    value.sort_all_objects();
+    serde_json::to_string_pretty(&value).expect("JSON")
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tests::{Answer, Receiver};
 
 use crate::TestApp;
-use crate::story::{firing, firing_of, text, texts, timer, timer_with, trigger};
+use crate::story::{firing, firing_of, shown, text, texts, timer, timer_with, trigger};
 
 const START: &str = "mutation($input: TimerStartInput!) {
     timerStart(input: $input) { timer { id } userErrors { code field message } } }";
@@ -89,26 +89,25 @@ async fn the_seconds_left_are_rounded_up_and_are_0_when_it_is_due() {
 async fn a_timer_says_what_it_is() {
     let app = TestApp::start().await;
     let id = timer(&app, 3_600, URL).await;
-    let shown = app.ask("timer", TIMER, json!({ "id": id })).await;
-    let shown = serde_json::to_string_pretty(&tests::redact(shown)).expect("JSON");
-    assert_snapshot!(shown, @r#"
+    let timer = app.ask("timer", TIMER, json!({ "id": id })).await;
+    assert_snapshot!(shown(&timer), @r#"
     {
-      "id": "tmr_…",
-      "url": "https://hooks.example.com/x",
-      "firesAt": "2026-03-02T11:00:00Z",
-      "secondsLeft": 3600,
-      "status": "SCHEDULED",
       "createdAt": "2026-03-02T10:00:00Z",
-      "payload": {
-        "id": "tmr_…"
-      },
+      "firesAt": "2026-03-02T11:00:00Z",
       "firing": {
-        "id": "frg_…",
         "cause": "TIMER",
+        "id": "frg_…",
         "timer": {
           "id": "tmr_…"
         }
-      }
+      },
+      "id": "tmr_…",
+      "payload": {
+        "id": "tmr_…"
+      },
+      "secondsLeft": 3600,
+      "status": "SCHEDULED",
+      "url": "https://hooks.example.com/x"
     }
     "#);
 }

@@ -9,6 +9,8 @@ use belfry::clock::{Clock, ManualClock, SystemClock};
 use belfry::config::MasterKey;
 use belfry::engine::Engine;
 use belfry::graphql::{Schema, guard, schema};
+use belfry::limits::QUEUE_ENTRIES_MAX;
+use belfry::queue::MemoryQueue;
 use belfry::service::api_key::Made;
 use belfry::service::{Caller, Scope, Scopes, api_key, project};
 use entity::Instant;
@@ -38,24 +40,35 @@ pub struct TestApp {
     dir: Arc<TempDir>,
 }
 
+/// How much fits into one app.
+#[derive(Clone, Copy)]
+struct Sizes {
+    concurrency: usize,
+    queue_entries_max: usize,
+}
+
+const SIZES: Sizes = Sizes { concurrency: 64, queue_entries_max: QUEUE_ENTRIES_MAX };
+
 impl TestApp {
     /// A new one whose clock stands at [`START`].
     pub async fn start() -> Self {
-        let dir = Arc::new(TempDir::new().expect("a folder for the database"));
-        let clock = Arc::new(ManualClock::new(instant(START)));
-        Self::open(dir, clock.clone(), Some(clock)).await
+        Self::start_with(SIZES).await
+    }
+
+    /// The same with a due queue that holds so few entries.
+    pub async fn with_queue_of(queue_entries_max: usize) -> Self {
+        Self::start_with(Sizes { queue_entries_max, ..SIZES }).await
     }
 
     /// A new one on the machine's clock, that is already served; its engine stands still.
     pub async fn live() -> Self {
-        Self::live_with(64).await
+        Self::live_with(SIZES.concurrency).await
     }
 
     /// The same with room for `concurrency` firings at a time.
     pub async fn live_with(concurrency: usize) -> Self {
-        let dir = Arc::new(TempDir::new().expect("a folder for the database"));
-        let clock = Arc::new(SystemClock::new());
-        let app = Self::open_with(dir, clock, None, concurrency).await;
+        let sizes = Sizes { concurrency, ..SIZES };
+        let app = Self::open(folder(), Arc::new(SystemClock::new()), None, sizes).await;
         app.listen().await;
         app
     }
@@ -66,34 +79,32 @@ impl TestApp {
         self.app.shutdown().at_once();
         self.app.store().close().await;
         drop(self);
-        let app = Self::open(dir, clock.clone(), Some(clock)).await;
+        let app = Self::open(dir, clock.clone(), Some(clock), SIZES).await;
         app.engine.prepare().await.expect("the engine prepares");
         app
+    }
+
+    async fn start_with(sizes: Sizes) -> Self {
+        let clock = Arc::new(ManualClock::new(instant(START)));
+        Self::open(folder(), clock.clone(), Some(clock), sizes).await
     }
 
     async fn open(
         dir: Arc<TempDir>,
         clock: Arc<dyn Clock>,
         manual: Option<Arc<ManualClock>>,
-    ) -> Self {
-        Self::open_with(dir, clock, manual, 64).await
-    }
-
-    async fn open_with(
-        dir: Arc<TempDir>,
-        clock: Arc<dyn Clock>,
-        manual: Option<Arc<ManualClock>>,
-        concurrency: usize,
+        sizes: Sizes,
     ) -> Self {
         let settings = Settings {
             database_url: format!("sqlite://{}/belfry.db", dir.path().display()),
             master_key: MasterKey([7; 32]),
             allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
-            concurrency,
+            concurrency: sizes.concurrency,
             archive_after_ms: 2 * 3_600_000,
             delete_after_ms: 48 * 3_600_000,
         };
-        let app = App::open(settings, clock).await.expect("the app opens");
+        let queue = Arc::new(MemoryQueue::new(sizes.queue_entries_max));
+        let app = App::open_with(settings, clock, queue).await.expect("the app opens");
         project::bootstrap(&app, None).await.expect("the first start");
         let owner = project::only(&app).await.expect("the project").id;
         let scopes = Scopes::new(vec![Scope::Admin]);
@@ -242,6 +253,10 @@ impl TestApp {
     pub fn begin_shutdown(&self) {
         self.app.shutdown().begin();
     }
+}
+
+fn folder() -> Arc<TempDir> {
+    Arc::new(TempDir::new().expect("a folder for the database"))
 }
 
 fn async_stream(

@@ -11,9 +11,7 @@ use futures_util::FutureExt as _;
 
 use crate::app::App;
 use crate::error::Result;
-use crate::limits::{
-    BATCH_ROWS_MAX, OVERDUE_MS, QUEUE_ENTRIES_MAX, QUEUE_WINDOW_MS, SWEEP_MS, SWEEP_ROWS_MAX,
-};
+use crate::limits::{BATCH_ROWS_MAX, OVERDUE_MS, QUEUE_WINDOW_MS, SWEEP_MS, SWEEP_ROWS_MAX};
 use crate::store::Origin;
 use crate::store::sweep::{self, Ended, Mark};
 
@@ -98,7 +96,7 @@ impl Sweeper {
         let queue = self.app.queue();
         let until = now.plus_ms(QUEUE_WINDOW_MS);
         let covered = queue.cover();
-        if until <= covered || QUEUE_ENTRIES_MAX <= queue.len() {
+        if until <= covered || queue.room() == 0 {
             return Ok(0);
         }
         // First the promise, then the read: what is committed in between is pushed and kept.
@@ -121,7 +119,7 @@ impl Sweeper {
                 return Ok(pushed);
             };
             after = Mark { due_at: last.due_at, firing: last.firing };
-            if queue.cover() < last.due_at || QUEUE_ENTRIES_MAX <= queue.len() {
+            if queue.cover() < last.due_at || queue.room() == 0 {
                 queue.set_cover(last.due_at.plus_ms(-1).min(queue.cover()));
                 return Ok(pushed);
             }

@@ -96,6 +96,10 @@ impl Queue for MemoryQueue {
     fn len(&self) -> usize {
         self.lock().all.len()
     }
+
+    fn room(&self) -> usize {
+        self.entries_max.saturating_sub(self.len())
+    }
 }
 
 impl State {

@@ -49,6 +49,9 @@ pub trait Queue: Send + Sync {
     /// How many entries it holds.
     fn len(&self) -> usize;
 
+    /// How many more it takes before it puts any out.
+    fn room(&self) -> usize;
+
     /// Whether it holds none.
     fn is_empty(&self) -> bool {
         self.len() == 0

@@ -199,7 +199,9 @@ pub async fn replay(app: &App, caller: &Caller, input: Replay) -> Result<row::Mo
             }
             let new = cloned(app.ids().make(), &before, edited, now);
             if before.status == Status::Failed {
-                let after = row::Model { status: Status::Replayed, ..before.clone() };
+                let status = Status::Replayed;
+                // Resolved now: how long it is kept counts from here.
+                let after = row::Model { status, finished_at: Some(now), ..before.clone() };
                 let name = trigger_name(change, &before).await?;
                 finish(&app, change, &caller, &before, &after, name.as_deref()).await?;
             }
@@ -229,6 +231,7 @@ pub async fn skip(app: &App, caller: &Caller, id: FiringId) -> Result<row::Model
             let after = row::Model {
                 status: Status::Skipped,
                 reason: Some("GIVEN_UP".to_owned()),
+                finished_at: Some(app.clock().now()),
                 ..before.clone()
             };
             let name = trigger_name(change, &before).await?;

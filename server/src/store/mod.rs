@@ -95,11 +95,11 @@ impl Store {
         Ok(self.readers.ping().await?)
     }
 
-    /// Gives disk space of deleted rows back, a few pages at a time.
+    /// Gives disk space of deleted rows back, a few pages at a time; whether there is more to give.
     ///
     /// # Errors
     /// The database's own.
-    pub async fn vacuum_some(&self) -> Result<()> {
+    pub async fn vacuum_some(&self) -> Result<bool> {
         self.writer.vacuum_some().await
     }
 

@@ -20,7 +20,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
+    Statement, TransactionOptions, TransactionTrait,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -88,10 +88,23 @@ impl Writer {
         answer.await.unwrap_or(Err(STOPPED))
     }
 
-    pub(super) async fn vacuum_some(&self) -> Result<()> {
+    pub(super) async fn vacuum_some(&self) -> Result<bool> {
+        let before = self.free_pages().await?;
+        if before == 0 {
+            return Ok(false);
+        }
         let sql = format!("PRAGMA incremental_vacuum({VACUUM_PAGES})");
         self.db.execute_unprepared(&sql).await?;
-        Ok(())
+        let after = self.free_pages().await?;
+        // A file that was made without incremental vacuum never gets any smaller.
+        Ok(0 < after && after < before)
+    }
+
+    async fn free_pages(&self) -> Result<i64> {
+        let sql = "PRAGMA freelist_count";
+        let statement = Statement::from_string(self.db.get_database_backend(), sql);
+        let row = self.db.query_one_raw(statement).await?;
+        Ok(row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or(0))
     }
 
     pub(super) async fn close(&self) {
