@@ -1,5 +1,7 @@
 //! What the process says about itself: `tracing` lines on standard error.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
@@ -18,6 +20,7 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), String> {
         // They would go to standard error, which is what could not be written: a closed pipe must
         // not panic a task that logs.
         .log_internal_errors(false)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Text => builder.with_target(false).try_init(),

@@ -27,9 +27,13 @@ pub(super) async fn serve(args: ServeArgs) -> Done {
     let app = open_server(&args).await?;
     let own_key = args.admin_key.as_ref().map(|key| key.0.clone());
     let made = project::bootstrap(&app, own_key).await?;
+    if let Some(made) = made.as_ref().filter(|_| args.admin_key.is_none()) {
+        // At once: after this nobody can read the key any more.
+        write_secret(&args.database.beside(ADMIN_KEY_SUFFIX), &made.text)?;
+    }
     let engine = Engine::new(&app);
     engine.prepare().await?;
-    greet(&args, &listener, made.as_ref())?;
+    greet(&args, &listener, made.as_ref());
     stop_on_signals(app.shutdown().clone())?;
     run(&app, engine, listener).await
 }
@@ -62,7 +66,7 @@ async fn run(app: &App, engine: Engine, listener: TcpListener) -> Done {
 }
 
 /// Says where it is, and on first start the admin key. Nobody has to listen.
-fn greet(args: &ServeArgs, listener: &TcpListener, made: Option<&Made>) -> Done {
+fn greet(args: &ServeArgs, listener: &TcpListener, made: Option<&Made>) {
     let address = listener.local_addr().unwrap_or(args.listen);
     let url = format!("http://{address}");
     let mut lines = vec![
@@ -81,7 +85,6 @@ fn greet(args: &ServeArgs, listener: &TcpListener, made: Option<&Made>) -> Done 
         }
         Some(Made { text, .. }) => {
             let path = args.database.beside(ADMIN_KEY_SUFFIX);
-            write_secret(&path, text)?;
             let kept = path.display();
             lines.push(format!("First start: the admin key is shown once, and kept in {kept}"));
             lines.push(format!("  {text}"));
@@ -89,7 +92,6 @@ fn greet(args: &ServeArgs, listener: &TcpListener, made: Option<&Made>) -> Done 
         }
     }
     let _ = writeln!(std::io::stdout(), "{}", lines.join("\n"));
-    Ok(())
 }
 
 /// The first signal begins shutdown, the second ends it at once.
