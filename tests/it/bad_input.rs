@@ -335,32 +335,32 @@ async fn timers_that_cannot_be() {
     let story = judge(&app, "timerStart", inputs).await.replace(&"x".repeat(3_000), "xxx…");
     assert_snapshot!(story, @r#"
     {"length":{"parts":{"hours":-1,"minutes":0,"seconds":-5}},"target":{"url":"https://example.com/"}}
-      BAD_USER_INPUT hours: expected 0 to 70389527
-      BAD_USER_INPUT seconds: expected 0 to 253402300799
+      BAD_USER_INPUT length.parts.hours: expected 0 to 70389527
+      BAD_USER_INPUT length.parts.seconds: expected 0 to 253402300799
     {"length":{"parts":{"hours":9007199254740993}},"target":{"url":"https://example.com/"}}
       !! -: Failed to parse "Int": Only integers from -2147483648 to 2147483647 are accepted. (occurred while parsing "TimerPartsInput") (occurred while parsing "TimerLengthInput") (occurred while parsing "TimerStartInput")
     {"length":{"parts":{"hours":87601}},"target":{"url":"https://example.com/"}}
-      BAD_USER_INPUT hours: expected a duration from 0 to 10 years
+      BAD_USER_INPUT length.parts.hours: expected a duration from 0 to 10 years
     {"length":{"duration":"P3651D"},"target":{"url":"https://example.com/"}}
-      BAD_USER_INPUT duration: expected a duration from 0 to 10 years
+      BAD_USER_INPUT length.duration: expected a duration from 0 to 10 years
     {"length":{"duration":"-PT1S"},"target":{"url":"https://example.com/"}}
       !! -: Failed to parse "Duration": expected an ISO 8601 duration such as PT1H20M or P1D: a duration is written without a sign, not "-PT1S" (occurred while parsing "TimerLengthInput") (occurred while parsing "TimerStartInput")
     {"length":{},"target":{"url":"https://example.com/"}}
       !! -: Invalid value for argument "input.length", Oneof input objects requires have exactly one field
     {"length":{"duration":"PT1S"},"target":{"url":""}}
-      BAD_USER_INPUT url: expected an absolute URL such as https://example.com/hook: only http and https
+      BAD_USER_INPUT target.url: expected an absolute URL such as https://example.com/hook: only http and https
     {"length":{"duration":"PT1S"},"target":{"url":"example.com"}}
-      BAD_USER_INPUT url: expected an absolute URL such as https://example.com/hook: only http and https
+      BAD_USER_INPUT target.url: expected an absolute URL such as https://example.com/hook: only http and https
     {"length":{"duration":"PT1S"},"target":{"url":"ftp://example.com"}}
-      BAD_USER_INPUT url: expected an absolute URL such as https://example.com/hook: only http and https
+      BAD_USER_INPUT target.url: expected an absolute URL such as https://example.com/hook: only http and https
     {"length":{"duration":"PT1S"},"target":{"url":"http://169.254.169.254/"}}
-      BAD_USER_INPUT url: 169.254.169.254 is not a public address (link-local); BELFRY_ALLOW_TARGETS may allow it
+      BAD_USER_INPUT target.url: 169.254.169.254 is not a public address (link-local); BELFRY_ALLOW_TARGETS may allow it
     {"length":{"duration":"PT1S"},"target":{"url":"https://example.com/xxx…"}}
-      BAD_USER_INPUT url: expected at most 2048 characters
+      BAD_USER_INPUT target.url: expected at most 2048 characters
     {"length":{"duration":"PT1S"},"target":{"triggerId":"trg_0000000000000000000000000z"}}
-      NOT_FOUND triggerId: no trigger has the id trg_0000000000000000000000000z
+      NOT_FOUND target.triggerId: no trigger has the id trg_0000000000000000000000000z
     {"length":{"duration":"PT1S"},"target":{"actionId":"act_0000000000000000000000000z"}}
-      NOT_FOUND actionId: no action has the id act_0000000000000000000000000z
+      NOT_FOUND target.actionId: no action has the id act_0000000000000000000000000z
     {"length":{"duration":"PT1S"},"target":{}}
       !! -: Invalid value for argument "input.target", Oneof input objects requires have exactly one field
     "#);
