@@ -333,7 +333,7 @@ async fn of_many_timers_all_are_started_or_none() {
     assert_eq!(
         app.refused("timersStart", START_MANY, timers).await,
         [
-            "BAD_USER_INPUT timers.1.target.actionId: expected the id of a action: act_ and 26 characters"
+            "BAD_USER_INPUT timers.1.target.actionId: expected the id of an action: act_ and 26 characters"
         ]
     );
     assert_eq!(app.ask("timers", LIST, json!({})).await["totalCount"], 0);

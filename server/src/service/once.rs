@@ -91,7 +91,7 @@ impl Once {
         }
         let ids: Option<Vec<T>> = row
             .result_ids
-            .split(' ')
+            .split_ascii_whitespace()
             .map(|id| Uuid::parse_str(id).ok().map(T::from_uuid))
             .collect();
         ids.map(Some).ok_or_else(|| Error::Internal("a stored idempotency row".to_owned()))
