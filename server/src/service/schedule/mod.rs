@@ -9,47 +9,27 @@ use futures_util::FutureExt as _;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::action::expect_version;
-use super::once::Once;
-use super::{Caller, Scope};
 use crate::app::App;
 use crate::clock::stamped_at;
 use crate::domain::event::{Stamp, definition};
 use crate::domain::outbox::Notice;
 use crate::domain::page::{Page, Slice};
-use crate::domain::plan::{Plan, Spec};
+use crate::domain::plan::Spec;
 use crate::domain::planning::Reason;
 use crate::domain::schema::Schema;
 use crate::domain::text::Check;
-use crate::domain::zone::Zone;
 use crate::error::{Error, Problem, Result, refuse_if_any};
-use crate::limits::{
-    DELAY_MS_MAX, NAME_CHARS_MAX, PAYLOAD_BYTES_MAX, PREVIEW_ROWS_MAX, SCHEDULES_PER_TRIGGER_MAX,
-};
+use crate::limits::{NAME_CHARS_MAX, PAYLOAD_BYTES_MAX, SCHEDULES_PER_TRIGGER_MAX};
+use crate::service::action::expect_version;
+use crate::service::once::Once;
+use crate::service::{Caller, Scope};
 use crate::store::{Change, Origin, event, plan, schedule as store, trigger as triggers};
 
-/// A time plan as a client says it.
-#[derive(Clone, Debug, Serialize)]
-pub enum SpecInput {
-    /// Once, at an instant in the future.
-    At(Instant),
-    /// Once, so many milliseconds from now.
-    In(i64),
-    /// At `anchor + k × interval`; the anchor is now when not said.
-    Every {
-        /// In milliseconds; whole seconds.
-        interval_ms: i64,
-        /// Where the counting starts.
-        anchor: Option<Instant>,
-    },
-    /// By a cron expression.
-    Cron {
-        /// Five fields, or six with leading seconds, or `@daily` and the like.
-        expression: String,
-        /// IANA name; UTC when not said.
-        zone: Option<String>,
-    },
-}
+mod spec;
+
+pub use spec::{Preview, PreviewInstant, SpecInput, plan_of, preview, upcoming};
+
+use spec::{check_spec, to_text};
 
 /// A schedule to make.
 #[derive(Clone, Debug, Serialize)]
@@ -83,28 +63,6 @@ pub(super) struct Checked {
     name: Option<String>,
     spec: Spec,
     payload: String,
-}
-
-/// The next instants of a plan.
-#[derive(Clone, Debug)]
-pub struct Preview {
-    /// In words.
-    pub summary: String,
-    /// IANA name of the zone.
-    pub zone: String,
-    /// The instants.
-    pub instants: Vec<PreviewInstant>,
-}
-
-/// One instant of a preview.
-#[derive(Clone, Debug)]
-pub struct PreviewInstant {
-    /// When.
-    pub at: Instant,
-    /// The same in the schedule's zone, RFC 3339.
-    pub local: String,
-    /// Where a clock change moved it.
-    pub note: Option<String>,
 }
 
 /// Adds a schedule to a trigger.
@@ -332,46 +290,6 @@ pub async fn count(app: &App, caller: &Caller, filter: &store::Filter) -> Result
     store::count(app.store(), caller.project, filter).await
 }
 
-/// The next `rows` instants of a plan that need not be stored, after `from`.
-///
-/// # Errors
-/// Every problem of the plan, and of the number.
-pub fn preview(app: &App, spec: &SpecInput, from: Option<Instant>, rows: i32) -> Result<Preview> {
-    let now = app.clock().now();
-    let mut check = Check::new();
-    let rows = usize::try_from(rows).ok().filter(|rows| *rows <= PREVIEW_ROWS_MAX);
-    if rows.is_none() {
-        check.problem("first", format!("expected a number from 0 to {PREVIEW_ROWS_MAX}"));
-    }
-    let spec = check_spec(&mut check, "spec", spec, now);
-    refuse_if_any(check.problems)?;
-    let plan = spec.ok_or_else(nothing_checked)?.compile().map_err(refused)?;
-    Ok(Preview {
-        summary: plan.summary(),
-        zone: plan.zone_name().to_owned(),
-        instants: upcoming(&plan, from.unwrap_or(now), rows.unwrap_or(0)),
-    })
-}
-
-/// The plan of a stored schedule.
-///
-/// # Errors
-/// A fault when what is stored cannot be read.
-pub fn plan_of(row: &row::Model) -> Result<Plan> {
-    let fault = |why: String| Error::Internal(format!("the stored spec of {}: {why}", row.id));
-    let spec: Spec = serde_json::from_str(&row.spec).map_err(|error| fault(error.to_string()))?;
-    spec.compile().map_err(|problem| fault(problem.message))
-}
-
-/// The next instants of a plan after `from`.
-#[must_use]
-pub fn upcoming(plan: &Plan, from: Instant, rows: usize) -> Vec<PreviewInstant> {
-    std::iter::successors(plan.next_after(from), |last| plan.next_after(*last))
-        .take(rows)
-        .map(|at| PreviewInstant { at, local: plan.local(at), note: plan.note_at(at) })
-        .collect()
-}
-
 /// Checks a draft; `field` is the path of the draft in the input.
 pub(super) fn check_draft(
     check: &mut Check,
@@ -525,50 +443,6 @@ fn check_name(check: &mut Check, field: &str, name: Option<&str>) {
     check.under(field, own.problems);
 }
 
-/// Turns what a client said into a plan that can be stored; its problems are noted under `field`.
-fn check_spec(check: &mut Check, field: &str, input: &SpecInput, now: Instant) -> Option<Spec> {
-    let (spec, place) = match input {
-        SpecInput::At(at) => {
-            if *at <= now {
-                let message = format!("expected an instant in the future, after {now}");
-                check.under(field, vec![Problem::new("at", message)]);
-            }
-            (Spec::At { at: *at }, "at")
-        }
-        SpecInput::In(delay_ms) => {
-            if !(1..=DELAY_MS_MAX).contains(delay_ms) {
-                check.under(field, vec![Problem::new("in", DELAY_EXPECTED)]);
-                return None;
-            }
-            (Spec::In { delay_ms: *delay_ms, at: now.plus_ms(*delay_ms) }, "in")
-        }
-        SpecInput::Every { interval_ms, anchor } => {
-            let anchor = anchor.unwrap_or(now);
-            (Spec::Every { interval_ms: *interval_ms, anchor }, "every")
-        }
-        SpecInput::Cron { expression, zone } => {
-            let zone = zone.clone().unwrap_or_else(|| "UTC".to_owned());
-            (Spec::Cron { expression: expression.clone(), zone }, "cron")
-        }
-    };
-    if let Err(mut problem) = spec.compile() {
-        if problem.field == "zone" {
-            problem.field = "timeZone".to_owned();
-        }
-        let is_zone_unread = problem.field == "expression";
-        check.under(field, vec![problem.under(place)]);
-        if let Spec::Cron { zone, .. } = &spec
-            && is_zone_unread
-            && let Err(why) = Zone::parse(zone)
-        {
-            check.under(field, vec![Problem::new("cron.timeZone", why)]);
-        }
-    }
-    Some(spec)
-}
-
-const DELAY_EXPECTED: &str = "expected a duration from 1 ms to 10 years";
-
 async fn check_payload(change: &Change, trigger: &trigger::Model, checked: &Checked) -> Result<()> {
     violations(change, trigger, &checked.payload, "payload").await
 }
@@ -595,10 +469,6 @@ async fn get(change: &Change, project: ProjectId, id: ScheduleId) -> Result<row:
 async fn get_trigger(change: &Change, project: ProjectId, id: TriggerId) -> Result<trigger::Model> {
     let row = triggers::get(change, project, id).await?;
     row.ok_or_else(|| Error::not_found("triggerId", "trigger", id))
-}
-
-fn to_text(spec: &Spec) -> String {
-    serde_json::json!(spec).to_string()
 }
 
 fn refused(problem: Problem) -> Error {
