@@ -450,3 +450,13 @@ fn cron_next_prints_instants_or_the_reason() {
     assert!(bad(&["@daily", "--from", "yesterday"]).contains("--from <INSTANT>"));
     assert_eq!(files(folder.path()), Vec::<String>::new());
 }
+
+#[test]
+fn without_a_command_it_serves() {
+    let folder = folder();
+    let mut command = belfry(folder.path(), &[]);
+    let mut process = Process::start(command.env("BELFRY_LISTEN", "127.0.0.1:0"));
+    process.read_until("Belfry … is ready");
+    process.signal("TERM");
+    assert_eq!(process.ended().code(), Some(0));
+}

@@ -49,9 +49,9 @@ impl From<crate::error::Error> for Failure {
     }
 }
 
-/// Makes things happen on time and tells people, live, what happened.
+/// Makes things happen on time and tells people, live, what happened. Without a command it serves.
 #[derive(Debug, Parser)]
-#[command(name = "belfry", version, about, arg_required_else_help = true)]
+#[command(name = "belfry", version, about)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -97,7 +97,11 @@ pub fn command() -> clap::Command {
 
 /// Runs the command of this process.
 pub async fn main() -> ExitCode {
-    match run(std::env::args_os().collect()).await {
+    let mut args: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    if args.len() < 2 {
+        args.push("serve".into());
+    }
+    match run(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("belfry: {}", failure.message);
