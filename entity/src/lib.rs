@@ -11,6 +11,7 @@ pub mod firing;
 pub mod id;
 pub mod idempotency;
 pub mod instant;
+pub mod installation;
 pub mod log_floor;
 pub mod project;
 pub mod schedule;

@@ -9,8 +9,7 @@ use belfry::clock::{Clock, ManualClock, SystemClock};
 use belfry::config::MasterKey;
 use belfry::engine::Engine;
 use belfry::graphql::{Schema, guard, schema};
-use belfry::limits::QUEUE_ENTRIES_MAX;
-use belfry::queue::MemoryQueue;
+use belfry::limits::{QUEUE_ENTRIES_MAX, SWEEP_MS};
 use belfry::service::api_key::Made;
 use belfry::service::{Caller, Scope, Scopes, api_key, project};
 use entity::Instant;
@@ -100,11 +99,14 @@ impl TestApp {
             master_key: MasterKey([7; 32]),
             allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
             concurrency: sizes.concurrency,
+            project_concurrency: None,
+            poll_ms: SWEEP_MS,
+            redis_url: None,
             archive_after_ms: 2 * 3_600_000,
             delete_after_ms: 48 * 3_600_000,
         };
-        let queue = Arc::new(MemoryQueue::new(sizes.queue_entries_max));
-        let app = App::open_with(settings, clock, queue).await.expect("the app opens");
+        let app = App::open_with(settings, clock, sizes.queue_entries_max);
+        let app = app.await.expect("the app opens");
         project::bootstrap(&app, None).await.expect("the first start");
         let owner = project::only(&app).await.expect("the project").id;
         let scopes = Scopes::new(vec![Scope::Admin]);
@@ -141,6 +143,7 @@ impl TestApp {
         loop {
             while self.engine.planner.run_once().await.expect("planning").schedules != 0 {}
             self.engine.sweeper.run_once().await.expect("a sweep");
+            self.app.queue().flush().await;
             let mut pulled = 0;
             loop {
                 let report = self.engine.executor.run_once().await.expect("a claim");

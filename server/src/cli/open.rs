@@ -13,6 +13,7 @@ use super::{Done, Failure};
 use crate::app::{App, Settings};
 use crate::clock::SystemClock;
 use crate::config::{DatabaseArgs, MasterKey, ServeArgs, master_key};
+use crate::limits::SWEEP_MS;
 use crate::service::project;
 
 /// What the master key lies in, beside the database.
@@ -118,6 +119,9 @@ fn settings(args: &DatabaseArgs, allowed_networks: Vec<IpNet>) -> Result<Setting
         master_key: own_master_key(args)?,
         allowed_networks,
         concurrency: 1,
+        project_concurrency: None,
+        poll_ms: SWEEP_MS,
+        redis_url: None,
         archive_after_ms: 2 * 3_600_000,
         delete_after_ms: 48 * 3_600_000,
     })

@@ -24,6 +24,7 @@ pub mod event;
 pub mod event_filter;
 pub mod firing;
 pub mod idempotency;
+pub mod installation;
 pub mod page;
 pub mod plan;
 pub mod project;
@@ -129,6 +130,17 @@ impl Change {
     /// Once committed, the bus carries `notice`.
     pub fn notify(&self, notice: Notice) {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner).notices.push(notice);
+    }
+}
+
+/// What the due queue hears of a firing that waits.
+pub fn due_of(row: &entity::firing::Model, trigger_limit: Option<i32>) -> Due {
+    Due {
+        due_at: row.due_at,
+        firing: row.id,
+        project: row.project_id,
+        trigger: row.trigger_id,
+        trigger_limit: trigger_limit.map(i32::unsigned_abs),
     }
 }
 
