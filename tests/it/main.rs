@@ -25,6 +25,7 @@ mod readme;
 mod rest;
 mod retention;
 mod schedule;
+mod services;
 mod store;
 mod story;
 mod timer;

@@ -6,6 +6,7 @@
 mod app;
 mod receiver;
 mod redact;
+pub mod services;
 
 pub use app::TestApp;
 pub use receiver::{Answer, Received, Receiver};
