@@ -8,6 +8,7 @@ mod action;
 mod api_key;
 mod bad_input;
 mod bus;
+mod checker;
 mod cli;
 mod cron;
 mod engine;
