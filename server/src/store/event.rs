@@ -94,6 +94,7 @@ pub async fn insert(change: &Change, rows: Vec<Model>) -> Result<()> {
     for row in newest_of_projects(&rows) {
         change.notify(Notice::Logged(row.project_id, row.id));
     }
+    change.count(|tally| tally.log(&rows));
     let rows = rows.into_iter().map(|row| {
         let mut row = row.into_active_model();
         row.seq = ActiveValue::NotSet;

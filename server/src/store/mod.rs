@@ -13,6 +13,7 @@ use futures_util::future::BoxFuture;
 use sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqlErr};
 
 use crate::domain::outbox::{Due, Notice, Outbox};
+use crate::domain::tally::Tally;
 use crate::error::{Error, Result};
 
 pub mod action;
@@ -23,6 +24,8 @@ pub mod claim;
 pub mod event;
 pub mod event_filter;
 pub mod firing;
+pub mod forecast;
+pub mod health;
 pub mod idempotency;
 pub mod page;
 pub mod plan;
@@ -129,6 +132,11 @@ impl Change {
     /// Once committed, the bus carries `notice`.
     pub fn notify(&self, notice: Notice) {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner).notices.push(notice);
+    }
+
+    /// Once committed, the metrics count what `note` adds.
+    pub(super) fn count(&self, note: impl FnOnce(&mut Tally)) {
+        note(&mut self.outbox.lock().unwrap_or_else(PoisonError::into_inner).tally);
     }
 }
 
