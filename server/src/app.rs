@@ -78,6 +78,7 @@ impl App {
         let metrics = Arc::new(Metrics::new()?);
         let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new());
         let store = Store::open(&settings.database_url, hand_out(&queue, &bus, &metrics)).await?;
+        metrics.adopt(store.commits())?;
         let allow = settings.allowed_networks.clone();
         let stages = Stages::new(crate::stage::Settings { allow })?;
         let ids = Arc::new(Ids::new(clock.clone()));

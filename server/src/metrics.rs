@@ -31,6 +31,8 @@ const DURATION_SECS: &[f64] =
 const COMMIT_SECS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
+const COMMIT_SECONDS: &str = "belfry_database_commit_seconds";
+
 /// Every metric of one app.
 pub struct Metrics {
     registry: Registry,
@@ -39,8 +41,6 @@ pub struct Metrics {
     pub engine: Engine,
     /// What clients do.
     pub wire: Wire,
-    /// How long one commit of the writer takes.
-    pub database_commit: Histogram,
     /// What is looked up when somebody asks.
     pub sampled: Sampled,
 }
@@ -113,8 +113,17 @@ impl Metrics {
     /// # Errors
     /// A sentence when two have one name.
     pub fn new() -> Result<Self, String> {
-        let mut maker = Maker { registry: Registry::new(), described: Vec::new() };
+        let commits = Described::new(COMMIT_SECONDS, "histogram", &[]);
+        let mut maker = Maker { registry: Registry::new(), described: vec![commits] };
         maker.build().map_err(|error| format!("the metrics could not be registered: {error}"))
+    }
+
+    /// Takes in what [`commit_seconds`] made.
+    ///
+    /// # Errors
+    /// A sentence when there is one already.
+    pub fn adopt(&self, commits: &Histogram) -> Result<(), String> {
+        self.registry.register(Box::new(commits.clone())).map_err(|error| error.to_string())
     }
 
     /// What `/metrics` answers, in the text format of Prometheus.
@@ -136,6 +145,13 @@ impl Metrics {
     }
 }
 
+impl Described {
+    fn new(name: &str, kind: &'static str, labels: &[&str]) -> Self {
+        let labels = labels.iter().map(|label| (*label).to_owned()).collect();
+        Self { name: name.to_owned(), kind, labels }
+    }
+}
+
 struct Maker {
     registry: Registry,
     described: Vec<Described>,
@@ -147,11 +163,6 @@ impl Maker {
     fn build(&mut self) -> Made<Metrics> {
         let engine = self.engine()?;
         let wire = self.wire()?;
-        let database_commit = self.histogram(
-            "belfry_database_commit_seconds",
-            "How long one transaction of the writer takes, from its beginning to its commit.",
-            COMMIT_SECS,
-        )?;
         let sampled = self.sampled()?;
         let info = self.int_gauge_vec("belfry_build_info", "Always 1.", &["version"])?;
         info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
@@ -160,7 +171,6 @@ impl Maker {
             described: std::mem::take(&mut self.described),
             engine,
             wire,
-            database_commit,
             sampled,
         })
     }
@@ -289,8 +299,7 @@ impl Maker {
         C: Collector + Clone + 'static,
     {
         self.registry.register(Box::new(made.clone()))?;
-        let labels = labels.iter().map(|label| (*label).to_owned()).collect();
-        self.described.push(Described { name: name.to_owned(), kind, labels });
+        self.described.push(Described::new(name, kind, labels));
         Ok(made)
     }
 }
@@ -309,6 +318,16 @@ impl Drop for Held {
     fn drop(&mut self) {
         self.0.dec();
     }
+}
+
+/// What the writer of the store measures: it is there before the app is.
+///
+/// # Errors
+/// A sentence when it could not be made.
+pub fn commit_seconds() -> Result<Histogram, String> {
+    let help = "How long one transaction of the writer takes, from its beginning to its commit.";
+    let made = HistogramOpts::new(COMMIT_SECONDS, help).buckets(COMMIT_SECS.to_vec());
+    Histogram::with_opts(made).map_err(|error| error.to_string())
 }
 
 /// A gauge without labels that may be left out: set, or not there.

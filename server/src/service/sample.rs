@@ -5,7 +5,7 @@
 use super::forecast;
 use super::health::{has_redis, within};
 use crate::app::App;
-use crate::limits::UNARMED_MS;
+use crate::limits::{FIRING_KEPT_MS, UNARMED_MS};
 use crate::metrics::{set_or_omit, set_or_omit_secs};
 use crate::queue::Health;
 use crate::store::{event, health as store};
@@ -34,7 +34,8 @@ pub async fn sample(app: &App) {
     let now = app.clock().now();
     let overdue_ms = oldest.ok().flatten().map_or(0, |due_at| now.ms_since(due_at).max(0));
     set_or_omit_secs(&gauges.overdue, Some(overdue_ms as f64 / 1000.0));
-    let unarmed = within(store::unarmed(app.store(), now.plus_ms(-UNARMED_MS))).await;
+    let (behind, forgotten) = (now.plus_ms(-UNARMED_MS), now.plus_ms(-FIRING_KEPT_MS));
+    let unarmed = within(store::unarmed(app.store(), behind, forgotten)).await;
     set_or_omit(&gauges.schedules_unarmed, unarmed.ok().and_then(|count| count.try_into().ok()));
     set_or_omit(&gauges.tail_lag, tail_lag(app).await);
 }

@@ -1,8 +1,7 @@
 //! What says whether the database is well and whether what should fire will: one indexed statement
 //! each, of all projects, for `/readyz` and `/metrics`. No answer names anybody.
 
-use entity::firing::{self, Cause, Status};
-use entity::{Instant, schedule};
+use entity::{Instant, firing, schedule};
 use migration::{Migrator, MigratorTrait as _};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{
@@ -53,7 +52,7 @@ pub async fn schema(store: &Store) -> Result<Schema> {
 /// The pools as they are now.
 #[must_use]
 pub fn pools(store: &Store) -> Vec<Pool> {
-    vec![pool("read", store.readers())]
+    vec![pool("read", &store.readers), pool("write", &store.writers)]
 }
 
 /// When the firing that waits longest was due; one that is due later when none is overdue.
@@ -72,33 +71,36 @@ pub async fn oldest_waiting(store: &Store) -> Result<Option<Instant>> {
 }
 
 /// How many schedules should fire but will not: the planner should have looked at them before
-/// `behind` and has not, or it will never look again although nothing that they planned waits.
-pub async fn unarmed(store: &Store, behind: Instant) -> Result<u64> {
+/// `behind` and has not, or it will never look again although nothing that they planned waits. A
+/// last instant that a person cancelled is a reason; those that were planned before `forgotten` are
+/// not asked, because retention takes the reasons away.
+pub async fn unarmed(store: &Store, behind: Instant, forgotten: Instant) -> Result<u64> {
     use schedule::{Column, Entity};
     let late = Entity::find()
         .filter(Column::PlanAt.lt(behind))
         .filter(Column::DeletedAt.is_null())
         .count(store.readers())
         .await?;
+    let of_firing = |column| Expr::col((firing::Entity, column));
     let planned = Query::select()
         .expr(Expr::val(1))
         .from(firing::Entity)
-        .and_where(
-            Expr::col((firing::Entity, firing::Column::ScheduleId)).equals((Entity, Column::Id)),
-        )
-        .and_where(firing::Column::Status.eq(Status::Scheduled))
-        .and_where(firing::Column::Cause.eq(Cause::Schedule))
+        .and_where(of_firing(firing::Column::ScheduleId).equals((Entity, Column::Id)))
+        .and_where(of_firing(firing::Column::PlanVersion).equals((Entity, Column::PlanVersion)))
+        .and_where(Expr::cust("firing.status IN ('SCHEDULED', 'CANCELLED')"))
+        .and_where(Expr::cust("firing.cause = 'SCHEDULE'"))
         .to_owned();
     let is_lost =
         Condition::any().add(Column::NextAt.is_not_null()).add(Expr::exists(planned).not());
-    let forgotten = Entity::find()
+    let lost = Entity::find()
         // In the words of the index `schedule_last`.
         .filter(Expr::cust("schedule.plan_at IS NULL AND schedule.state = 'SCHEDULED'"))
         .filter(Column::DeletedAt.is_null())
+        .filter(Column::PlannedUntil.gte(forgotten))
         .filter(is_lost)
         .count(store.readers())
         .await?;
-    Ok(late + forgotten)
+    Ok(late + lost)
 }
 
 fn pool(name: &'static str, db: &DatabaseConnection) -> Pool {
