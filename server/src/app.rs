@@ -11,8 +11,10 @@ use crate::clock::{Clock, Ids};
 use crate::config::MasterKey;
 use crate::domain::outbox::Outbox;
 use crate::domain::signature::SigningKey;
+use crate::domain::tally::{Tally, cause_word, outcome_word};
 use crate::limits::QUEUE_ENTRIES_MAX;
 use crate::link::Link;
+use crate::metrics::Metrics;
 use crate::queue::{MemoryQueue, Queue, RedisQueue};
 use crate::shutdown::Shutdown;
 use crate::stage::Stages;
@@ -53,6 +55,7 @@ struct Parts {
     bus: Arc<dyn Bus>,
     clock: Arc<dyn Clock>,
     ids: Arc<Ids>,
+    metrics: Arc<Metrics>,
     stages: Stages,
     shutdown: Shutdown,
     settings: Settings,
@@ -81,8 +84,11 @@ impl App {
     ) -> Result<Self, String> {
         // Checked before anything is made.
         let links = settings.redis_url.as_deref().map(links).transpose()?;
+        let metrics = Arc::new(Metrics::new()?);
         let homes = Arc::new(OnceLock::new());
-        let store = Store::open(&settings.database_url, hand_out(homes.clone())).await?;
+        let after_commit = hand_out(homes.clone(), metrics.clone());
+        let store = Store::open(&settings.database_url, after_commit).await?;
+        metrics.adopt(store.commits())?;
         let allow = settings.allowed_networks.clone();
         let stages = Stages::new(crate::stage::Settings { allow })?;
         let ids = Arc::new(Ids::new(clock.clone()));
@@ -104,6 +110,7 @@ impl App {
             bus,
             clock,
             ids,
+            metrics,
             stages,
             settings,
         };
@@ -138,6 +145,12 @@ impl App {
     #[must_use]
     pub fn ids(&self) -> &Arc<Ids> {
         &self.parts.ids
+    }
+
+    /// What is counted and measured.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.parts.metrics
     }
 
     /// What actions can do.
@@ -212,7 +225,7 @@ fn links(url: &str) -> Result<[Link; 2], String> {
 }
 
 /// Commit, then queue, then bus. What is committed before there are any is nobody's to hear.
-fn hand_out(homes: Arc<OnceLock<Homes>>) -> AfterCommit {
+fn hand_out(homes: Arc<OnceLock<Homes>>, metrics: Arc<Metrics>) -> AfterCommit {
     Arc::new(move |outbox: Outbox| {
         let Some(Homes { queue, bus }) = homes.get() else { return };
         if !outbox.due.is_empty() {
@@ -221,5 +234,21 @@ fn hand_out(homes: Arc<OnceLock<Homes>>) -> AfterCommit {
         if !outbox.notices.is_empty() {
             bus.publish(&outbox.notices);
         }
+        count(&metrics.engine, &outbox.tally);
     })
+}
+
+fn count(metrics: &crate::metrics::Engine, tally: &Tally) {
+    for (cause, status) in &tally.ended {
+        metrics.firings.with_label_values(&[cause_word(*cause), status]).inc();
+    }
+    for tried in &tally.attempts {
+        metrics.attempts.with_label_values(&[&*tried.kind, outcome_word(tried.status)]).inc();
+        let secs = tried.ms.max(0) as f64 / 1000.0;
+        metrics.stage_duration.with_label_values(&[&tried.kind]).observe(secs);
+    }
+    for (reason, instants) in &tally.skipped {
+        let instants = u64::try_from(*instants).unwrap_or(0);
+        metrics.skipped.with_label_values(&[reason]).inc_by(instants);
+    }
 }

@@ -22,6 +22,8 @@ pub const ADMIN_KEY_CHARS_MAX: usize = 1_024;
 const OWN_KEY_PREFIX: &str = "blf_";
 /// The variable that names the binary to the tests, which run with it.
 const VARIABLE_OF_TESTS: &str = "BELFRY_BIN";
+/// What the other variables of the tests begin with.
+const PREFIX_OF_TESTS: &str = "BELFRY_TEST_";
 
 /// The database, for every command that opens one.
 #[derive(Args, Clone, Debug)]
@@ -86,6 +88,12 @@ pub struct ServeArgs {
     /// How it is logged
     #[arg(long, env = "BELFRY_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     pub log_format: LogFormat,
+
+    /// An OpenTelemetry collector that spans are sent to (OTLP over HTTP), such as
+    /// http://127.0.0.1:4318; nothing is traced without one
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", hide_env_values = true,
+          value_parser = collector)]
+    pub otlp_endpoint: Option<String>,
 
     /// Not supported yet: Redis as a second home of the queue and the bus
     #[arg(long, env = "BELFRY_REDIS_URL", value_name = "URL", hide_env_values = true,
@@ -242,7 +250,8 @@ pub fn refuse_unknown_variables(
     for name in names {
         let is_of_kubernetes =
             name.starts_with("BELFRY_PORT") || name.starts_with("BELFRY_SERVICE_");
-        let is_known = known.contains(&name.as_str()) || name == VARIABLE_OF_TESTS;
+        let is_of_tests = name == VARIABLE_OF_TESTS || name.starts_with(PREFIX_OF_TESTS);
+        let is_known = known.contains(&name.as_str()) || is_of_tests;
         if name.starts_with("BELFRY_") && !is_of_kubernetes && !is_known {
             return Err(format!("there is no setting {name}; belfry serve --help lists them"));
         }
@@ -288,6 +297,12 @@ fn admin_key(text: &str) -> Result<AdminKey, String> {
         return Err(format!("expected a key that does not begin with {OWN_KEY_PREFIX}"));
     }
     Ok(AdminKey(text.to_owned()))
+}
+
+fn collector(text: &str) -> Result<String, String> {
+    let url = url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let is_plain = url.is_some_and(|url| url.query().is_none() && url.fragment().is_none());
+    if is_plain { Ok(text.to_owned()) } else { Err("expected http://HOST:PORT".to_owned()) }
 }
 
 fn cidr(text: &str) -> Result<Option<IpNet>, String> {

@@ -8,10 +8,11 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use entity::{FiringId, Instant};
+use entity::{FiringId, Instant, ScheduleId};
 use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::recorder::{self, Finished};
 use super::run::run;
@@ -21,6 +22,7 @@ use crate::error::Result;
 use crate::limits::{DRAIN_SECS_MAX, LEASE_MS, SWEEP_MS};
 use crate::store::Origin;
 use crate::store::claim::{self, Claimed, Lease};
+use crate::telemetry::SPANS;
 
 /// See the module.
 pub struct Executor {
@@ -49,7 +51,8 @@ impl Executor {
         let (finished, results) = mpsc::channel(slots_max);
         tokio::spawn(recorder::run(app.clone(), results));
         let drained = CancellationToken::new();
-        let slots = Slots::new(slots_max, app.settings().project_concurrency);
+        let gauges = &app.metrics().engine.executor_slots;
+        let slots = Slots::new(slots_max, app.settings().project_concurrency, gauges);
         Self { app: app.clone(), slots, finished, drained }
     }
 
@@ -97,13 +100,28 @@ impl Executor {
             .change(Origin::Engine, move |change| {
                 async move { claim::claim(change, &ids, lease).await }.boxed()
             })
+            .instrument(tracing::info_span!(target: SPANS, "claim", firings = report.pulled))
             .await?;
         self.app.queue().settle(&pulled.due);
         report.claimed = claimed.len();
+        let used_up = claim::one_time(&claimed);
         for claimed in claimed {
             self.start(claimed).await;
         }
+        self.set_processed(used_up).await?;
         Ok(report)
+    }
+
+    async fn set_processed(&self, schedules: Vec<ScheduleId>) -> Result<()> {
+        if schedules.is_empty() {
+            return Ok(());
+        }
+        self.app
+            .store()
+            .change(Origin::Engine, |change| {
+                async move { claim::set_processed(change, schedules).await }.boxed()
+            })
+            .await
     }
 
     /// Returns when nothing runs and everything is recorded: for tests, where time stands still.

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use entity::{FiringId, ProjectId, TriggerId};
+use prometheus::{IntGauge, IntGaugeVec};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +26,13 @@ pub(super) struct Slots {
     project_max: usize,
     running: Mutex<Running>,
     freed: Notify,
+    counted: Counted,
+}
+
+/// The places in the metrics.
+struct Counted {
+    free: IntGauge,
+    busy: IntGauge,
 }
 
 #[derive(Default)]
@@ -47,14 +55,21 @@ pub(super) struct Slot {
 
 impl Slots {
     /// `max` places, all free; one project has `project_max` of them at most.
-    pub(super) fn new(max: usize, project_max: Option<usize>) -> Arc<Self> {
+    pub(super) fn new(max: usize, project_max: Option<usize>, gauges: &IntGaugeVec) -> Arc<Self> {
         let max = u32::try_from(max).unwrap_or(u32::MAX).max(1);
+        let counted = Counted {
+            free: gauges.with_label_values(&["free"]),
+            busy: gauges.with_label_values(&["busy"]),
+        };
+        counted.free.set(max.into());
+        counted.busy.set(0);
         Arc::new(Self {
             free: Arc::new(Semaphore::new(max as usize)),
             max,
             project_max: project_max.unwrap_or(usize::MAX).max(1),
             running: Mutex::default(),
             freed: Notify::new(),
+            counted,
         })
     }
 
@@ -82,6 +97,8 @@ impl Slots {
         // The semaphore is never closed.
         let permit = self.free.clone().acquire_owned().await.ok();
         let cancel = CancellationToken::new();
+        self.counted.free.dec();
+        self.counted.busy.inc();
         let row = &claimed.firing;
         let (firing, project) = (row.id, row.project_id);
         let trigger = row.trigger_id.filter(|_| claimed.trigger_limit.is_some());
@@ -139,6 +156,8 @@ impl Drop for Slot {
         drop(running);
         // First the place, then the news of it.
         drop(self.permit.take());
+        self.slots.counted.free.inc();
+        self.slots.counted.busy.dec();
         self.slots.freed.notify_one();
     }
 }

@@ -19,6 +19,7 @@ pub mod credential;
 pub mod execute;
 pub mod graphql;
 pub mod health;
+pub mod metrics;
 pub mod negotiate;
 pub mod params;
 pub mod playground;
@@ -46,7 +47,9 @@ pub fn router(app: &App, sockets: websocket::Sockets) -> Router {
         .merge(graphql::routes(sockets))
         .merge(health::routes())
         .merge(rest::routes())
+        .merge(metrics::routes())
         .merge(playground::routes())
+        .layer(axum::middleware::from_fn_with_state(app.clone(), metrics::count))
         .layer(CatchPanicLayer::new())
         .with_state(state)
 }
