@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use crate::database::Database;
+use crate::database::{self, Database};
 
 /// When every story begins: a Monday.
 pub const START: &str = "2026-03-02T10:00:00Z";
@@ -104,7 +104,7 @@ impl TestApp {
             concurrency: sizes.concurrency,
             project_concurrency: None,
             poll_ms: SWEEP_MS,
-            redis_url: None,
+            redis_url: database::redis_url().await,
             archive_after_ms: 2 * 3_600_000,
             delete_after_ms: 48 * 3_600_000,
         };
@@ -146,9 +146,9 @@ impl TestApp {
         loop {
             while self.engine.planner.run_once().await.expect("planning").schedules != 0 {}
             self.engine.sweeper.run_once().await.expect("a sweep");
-            self.app.queue().flush().await;
             let mut pulled = 0;
             loop {
+                self.app.queue().flush().await;
                 let report = self.engine.executor.run_once().await.expect("a claim");
                 if report.pulled == 0 {
                     break;
