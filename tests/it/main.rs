@@ -14,6 +14,7 @@ mod cron;
 mod engine;
 mod event;
 mod every_operation;
+mod fairness;
 mod filter;
 mod firing;
 mod floors;
