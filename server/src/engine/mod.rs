@@ -7,13 +7,15 @@
 //! ```
 //! Each duty has the same shape: `new`, then `run(shutdown)`, a loop that owns the waiting, around
 //! `run_once() -> Report`, one pass that can be called from a test. No duty needs a leader: each
-//! is idempotent, so that any number of processes may do it at once.
+//! is idempotent, so that any number of processes may do it at once. The roles of a process say
+//! which duties run in it; the sweeper goes with the executor, whose queue it fills.
 
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
 use crate::app::App;
+use crate::config::Role;
 use crate::error::Result;
 
 pub mod executor;
@@ -30,7 +32,8 @@ pub use planner::Planner;
 pub use retention::Retention;
 pub use sweeper::Sweeper;
 
-/// All duties of one process.
+/// All duties of one process. Those of roles that it has not are there, but never run by
+/// themselves.
 pub struct Engine {
     /// Schedules into firings.
     pub planner: Planner,
@@ -40,6 +43,7 @@ pub struct Engine {
     pub sweeper: Sweeper,
     /// Old rows into nothing.
     pub retention: Retention,
+    app: App,
 }
 
 impl Engine {
@@ -51,30 +55,50 @@ impl Engine {
             executor: Arc::new(Executor::new(app)),
             sweeper: Sweeper::new(app),
             retention: Retention::new(app),
+            app: app.clone(),
         }
     }
 
-    /// Frees what an earlier process of this database left, plans and fills the queue, so that the
-    /// executor begins with everything that is overdue, and with what was missed already folded.
+    /// Plans and fills the queue, so that the executor begins with everything that is overdue, and
+    /// with what was missed already folded. On SQLite it first frees what an earlier process of
+    /// the database left: no other one can be executing.
     ///
     /// # Errors
     /// The database's own.
     pub async fn prepare(&self) -> Result<()> {
-        self.sweeper.reclaim().await?;
-        while self.planner.run_once().await?.schedules != 0 {}
-        self.sweeper.run_once().await?;
+        let roles = &self.app.settings().roles;
+        if roles.has(Role::Executor) && self.app.is_alone() {
+            self.sweeper.reclaim().await?;
+        }
+        if roles.has(Role::Planner) {
+            while self.planner.run_once().await?.schedules != 0 {}
+        }
+        if roles.has(Role::Executor) {
+            self.sweeper.run_once().await?;
+        }
         Ok(())
     }
 
-    /// Runs every duty until shutdown has begun and what was begun is finished.
+    /// Runs the duties of the process's roles until shutdown has begun and what was begun is
+    /// finished.
     pub async fn run(self) {
         let mut duties = JoinSet::new();
-        let Self { planner, executor, sweeper, retention } = self;
-        duties.spawn(async move { planner.run().await });
-        duties.spawn(async move { sweeper.run().await });
-        duties.spawn(async move { retention.run().await });
-        duties.spawn(lease::run(executor.clone()));
-        duties.spawn(async move { executor.run().await });
+        let Self { planner, executor, sweeper, retention, app } = self;
+        let roles = app.settings().roles.clone();
+        if roles.has(Role::Planner) {
+            duties.spawn(async move { planner.run().await });
+        }
+        if roles.has(Role::Retention) {
+            duties.spawn(async move { retention.run().await });
+        }
+        if roles.has(Role::Executor) {
+            duties.spawn(async move { sweeper.run().await });
+            duties.spawn(lease::run(executor.clone()));
+            duties.spawn(async move { executor.run().await });
+        }
+        if duties.is_empty() {
+            app.shutdown().begun().await;
+        }
         while let Some(ended) = duties.join_next().await {
             if let Err(error) = ended {
                 tracing::error!(%error, "a duty of the engine ended by itself");
