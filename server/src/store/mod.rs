@@ -32,6 +32,7 @@ pub mod retention;
 pub mod schedule;
 mod sqlite;
 pub mod sweep;
+pub mod transfer;
 pub mod trigger;
 mod writer;
 
