@@ -4,8 +4,10 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod app;
+pub mod checker;
 mod receiver;
 mod redact;
+pub mod services;
 
 pub use app::TestApp;
 pub use receiver::{Answer, Received, Receiver};
