@@ -500,3 +500,35 @@ fn without_a_command_it_serves() {
     process.signal("TERM");
     assert_eq!(process.ended().code(), Some(0));
 }
+
+#[test]
+fn a_project_is_carried_to_another_database_beside_a_running_server() {
+    let (here, there) = (folder(), folder());
+    let first = server(here.path());
+    start_timer(&first, "http://127.0.0.1:9/", "PT1H");
+    let export = run_belfry(here.path(), &["export", "--project", "default"]);
+    assert_eq!(export.code, 0, "{}", export.err);
+    assert!(export.err.starts_with("exported default (prj_"), "{}", export.err);
+    std::fs::write(there.path().join("project.jsonl"), &export.out).unwrap();
+    let unknown = run_belfry(here.path(), &["export", "--project", "other"]);
+    assert_eq!(
+        (unknown.code, unknown.err.as_str()),
+        (1, "belfry: no project is named \"other\"; there are: default\n")
+    );
+
+    let import = || {
+        let file = std::fs::File::open(there.path().join("project.jsonl")).unwrap();
+        run(belfry(there.path(), &["import"]).stdin(file))
+    };
+    let imported = import();
+    assert_eq!(imported.code, 0, "{}", imported.err);
+    assert!(imported.out.starts_with("imported default (prj_"), "{}", imported.out);
+    let again = import();
+    assert_eq!(again.code, 1);
+    assert!(again.err.ends_with(" is there already\n") && again.err.lines().count() == 1);
+    let second = server(there.path());
+    let timers = second.graphql(ADMIN_KEY, "{ timers { totalCount } }", &Value::Null);
+    assert_eq!(timers["timers"]["totalCount"], 1, "and the key of the old server opens it");
+    let beside = import();
+    assert!(beside.err.starts_with("belfry: another server runs on belfry.db"), "{}", beside.err);
+}

@@ -30,6 +30,7 @@ mod services;
 mod store;
 mod story;
 mod timer;
+mod transfer;
 mod trigger;
 mod websocket;
 mod wire;

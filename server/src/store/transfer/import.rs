@@ -70,7 +70,7 @@ async fn rows(change: &Change, lines: &mut Lines, header: Header) -> Result<Repo
             return Err(wrong(lines.number + 1, "the file was cut off: its last line is missing"));
         };
         if kind == "end" {
-            flush(change, &mut tables[current]).await?;
+            flush(change, &mut tables[current], lines.number).await?;
             check_end(lines, &header, &row, &tables, &counts)?;
             let Header { project, name, .. } = header;
             return Ok(Report { project, name, rows: counts.iter().sum() });
@@ -80,7 +80,7 @@ async fn rows(change: &Change, lines: &mut Lines, header: Header) -> Result<Repo
             return Err(wrong(lines.number, format!("no row of {kind:?} was expected here")));
         };
         if skipped != 0 {
-            flush(change, &mut tables[current]).await?;
+            flush(change, &mut tables[current], lines.number).await?;
             current += skipped;
         }
         check_owner(lines.number, &kind, &row, &header)?;
@@ -90,13 +90,21 @@ async fn rows(change: &Change, lines: &mut Lines, header: Header) -> Result<Repo
         tables[current].push(&row).map_err(|why| wrong(lines.number, why))?;
         counts[current] += 1;
         if BATCH_ROWS_MAX <= tables[current].pushed() {
-            flush(change, &mut tables[current]).await?;
+            flush(change, &mut tables[current], lines.number).await?;
         }
     }
 }
 
-async fn flush(change: &Change, table: &mut Box<dyn Table>) -> Result<()> {
-    if table.pushed() != 0 { table.flush(change).await } else { Ok(()) }
+async fn flush(change: &Change, table: &mut Box<dyn Table>, number: u64) -> Result<()> {
+    if table.pushed() == 0 {
+        return Ok(());
+    }
+    match table.flush(change).await {
+        Err(Error::Database(error)) if error.sql_err().is_some() => {
+            Err(wrong(number, format!("the rows up to here do not fit: {error}")))
+        }
+        flushed => flushed,
+    }
 }
 
 /// Reads the first line, and whether this version can read the rest.

@@ -11,10 +11,10 @@ use entity::{
 use futures_util::TryStreamExt as _;
 use sea_orm::sea_query::{ColumnType, SelectStatement};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait,
-    IdenStatic as _, IntoActiveModel, Iterable as _, ModelTrait, PaginatorTrait as _,
-    PrimaryKeyToColumn as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _,
-    Select, TryIntoModel, Value as Cell,
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, IdenStatic as _,
+    IntoActiveModel, Iterable as _, ModelTrait, PaginatorTrait as _, PrimaryKeyToColumn as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _, Select, TryIntoModel,
+    Value as Cell,
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;
