@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::bus::{Bus, MemoryBus};
 use crate::clock::{Clock, Ids};
-use crate::config::{ConnectionUrl, Home, MasterKey, Roles};
+use crate::config::{ConnectionUrl, MasterKey, Roles};
 use crate::domain::outbox::Outbox;
 use crate::domain::signature::SigningKey;
 use crate::limits::{QUEUE_ENTRIES_MAX, SWEEP_MS};
@@ -181,13 +181,6 @@ impl App {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.parts.settings
-    }
-
-    /// Whether no other process can work on the database: a file of SQLite serves one.
-    #[must_use]
-    pub fn is_alone(&self) -> bool {
-        let home = ConnectionUrl::from(&*self.parts.settings.database_url).home();
-        matches!(home, Ok(Home::Sqlite(_)))
     }
 
     /// This process, as the owner of leases.

@@ -26,11 +26,13 @@ pub mod retention;
 pub mod run;
 mod slots;
 pub mod sweeper;
+pub mod timekeeper;
 
 pub use executor::Executor;
 pub use planner::Planner;
 pub use retention::Retention;
 pub use sweeper::Sweeper;
+pub use timekeeper::Timekeeper;
 
 /// All duties of one process. Those of roles that it has not are there, but never run by
 /// themselves.
@@ -43,6 +45,8 @@ pub struct Engine {
     pub sweeper: Sweeper,
     /// Old rows into nothing.
     pub retention: Retention,
+    /// The database's clock into this process's.
+    pub timekeeper: Timekeeper,
     app: App,
 }
 
@@ -55,6 +59,7 @@ impl Engine {
             executor: Arc::new(Executor::new(app)),
             sweeper: Sweeper::new(app),
             retention: Retention::new(app),
+            timekeeper: Timekeeper::new(app),
             app: app.clone(),
         }
     }
@@ -66,8 +71,9 @@ impl Engine {
     /// # Errors
     /// The database's own.
     pub async fn prepare(&self) -> Result<()> {
+        self.timekeeper.run_once().await?;
         let roles = &self.app.settings().roles;
-        if roles.has(Role::Executor) && self.app.is_alone() {
+        if roles.has(Role::Executor) {
             self.sweeper.reclaim().await?;
         }
         if roles.has(Role::Planner) {
@@ -83,8 +89,9 @@ impl Engine {
     /// finished.
     pub async fn run(self) {
         let mut duties = JoinSet::new();
-        let Self { planner, executor, sweeper, retention, app } = self;
-        let roles = app.settings().roles.clone();
+        let Self { planner, executor, sweeper, retention, timekeeper, app } = self;
+        let roles = &app.settings().roles;
+        duties.spawn(async move { timekeeper.run().await });
         if roles.has(Role::Planner) {
             duties.spawn(async move { planner.run().await });
         }
@@ -95,9 +102,6 @@ impl Engine {
             duties.spawn(async move { sweeper.run().await });
             duties.spawn(lease::run(executor.clone()));
             duties.spawn(async move { executor.run().await });
-        }
-        if duties.is_empty() {
-            app.shutdown().begun().await;
         }
         while let Some(ended) = duties.join_next().await {
             if let Err(error) = ended {

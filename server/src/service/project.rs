@@ -7,7 +7,7 @@ use super::api_key::{self, Made};
 use super::{Scope, Scopes};
 use crate::app::App;
 use crate::error::{Error, Result};
-use crate::store::{Origin, project as store};
+use crate::store::{Lock, Origin, project as store};
 
 /// The name of the project that first start makes.
 pub const DEFAULT_NAME: &str = "default";
@@ -37,6 +37,7 @@ pub async fn bootstrap(app: &App, admin_key: Option<String>) -> Result<Option<Ma
     app.store()
         .change(Origin::Api, |change| {
             async move {
+                change.lock(Lock::FirstStart).await?;
                 let project = store::insert_first(change, project).await?.id;
                 if crate::store::api_key::exists(change, project).await? {
                     return Ok(None);

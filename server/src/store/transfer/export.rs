@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use sea_orm::{
-    AccessMode, DatabaseTransaction, DbBackend, IsolationLevel, TransactionOptions,
-    TransactionTrait as _,
+    AccessMode, ConnectionTrait as _, DatabaseTransaction, DbBackend, IsolationLevel,
+    TransactionOptions, TransactionTrait as _,
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -85,5 +85,8 @@ async fn begin(store: &Store) -> Result<DatabaseTransaction> {
         access_mode: Some(AccessMode::ReadOnly),
         ..TransactionOptions::default()
     };
-    Ok(db.begin_with_options(options).await?)
+    let snapshot = db.begin_with_options(options).await?;
+    // Whoever reads the lines may be slow.
+    snapshot.execute_unprepared("SET LOCAL statement_timeout = 0").await?;
+    Ok(snapshot)
 }

@@ -5,7 +5,10 @@ use std::io::{BufRead, Read as _};
 use entity::ProjectId;
 use entity::project::{Column, Entity};
 use futures_util::FutureExt as _;
-use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _};
+use sea_orm::{
+    ColumnTrait as _, Condition, ConnectionTrait as _, DbBackend, EntityTrait as _,
+    QueryFilter as _,
+};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -33,8 +36,9 @@ struct Header {
 /// was changed then.
 pub async fn import(store: &Store, lines: Box<dyn BufRead + Send>) -> Result<Report> {
     store
-        .change(Origin::Api, |change| {
+        .change(Origin::Edit, |change| {
             async move {
+                be_patient(change).await?;
                 let mut lines = Lines { lines, sum: Sha256::new(), number: 0 };
                 let header = header(&mut lines)?;
                 refuse_if_there(change, &header).await?;
@@ -43,6 +47,15 @@ pub async fn import(store: &Store, lines: Box<dyn BufRead + Send>) -> Result<Rep
             .boxed()
         })
         .await
+}
+
+/// The lines may come slowly; PostgreSQL gives up a change that does nothing for long.
+async fn be_patient(change: &Change) -> Result<()> {
+    if change.backend() == DbBackend::Postgres {
+        let sql = "SET LOCAL idle_in_transaction_session_timeout = 0";
+        change.tx().execute_unprepared(sql).await?;
+    }
+    Ok(())
 }
 
 async fn refuse_if_there(change: &Change, header: &Header) -> Result<()> {

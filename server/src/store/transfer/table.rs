@@ -227,7 +227,7 @@ impl Table for Log {
             row.seq = sea_orm::ActiveValue::Set(0);
             entries.push(row.try_into_model()?);
         }
-        crate::store::event::insert(change, entries).await
+        Ok(crate::store::event::write(change.tx(), entries).await?)
     }
 }
 
