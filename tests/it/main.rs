@@ -33,6 +33,7 @@ mod store;
 mod story;
 mod telemetry;
 mod timer;
+mod transfer;
 mod trigger;
 mod websocket;
 mod wire;
