@@ -22,6 +22,7 @@ mod guard;
 mod http_graphql;
 mod metrics;
 mod operation;
+mod postgres;
 mod process;
 mod queue;
 mod readme;
