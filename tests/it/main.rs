@@ -10,6 +10,7 @@ mod bad_input;
 mod bus;
 mod cli;
 mod cron;
+mod drain;
 mod engine;
 mod event;
 mod every_operation;
