@@ -9,10 +9,21 @@ need curl curl
 need node nodejs
 need npm npm
 need chromium chromium
+need redis-server redis-server
+need psql postgresql-client
+need faketime faketime
+# Debian keeps PostgreSQL's own programs out of the way.
+compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || need postgres postgresql
 
 if [ ${#missing[@]} -gt 0 ]; then
     as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
     echo "installing ${missing[*]}"
+    # The tests start what they need themselves: nothing is to run on this machine afterwards.
+    if [ ! -e /usr/sbin/policy-rc.d ]; then
+        as_root sh -c 'printf "#!/bin/sh\nexit 101\n" >/usr/sbin/policy-rc.d'
+        as_root chmod +x /usr/sbin/policy-rc.d
+        trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
+    fi
     as_root apt-get update -qq
     DEBIAN_FRONTEND=noninteractive as_root apt-get install -y -qq --no-install-recommends "${missing[@]}"
 fi

@@ -4,9 +4,11 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod app;
+pub mod checker;
 mod database;
 mod receiver;
 mod redact;
+pub mod services;
 
 pub use app::TestApp;
 pub use database::is_postgres;
