@@ -11,6 +11,7 @@ mod bus;
 mod checker;
 mod cli;
 mod cron;
+mod drain;
 mod engine;
 mod event;
 mod every_operation;
