@@ -296,6 +296,37 @@ fn a_second_server_on_the_same_database_is_refused() {
 }
 
 #[test]
+fn a_second_project_has_keys_and_firings_of_its_own() {
+    let folder = folder();
+    let server = server(folder.path());
+    let made = run_belfry(folder.path(), &["project", "create", "staging"]);
+    assert_eq!(made.code, 0, "{}", made.err);
+    let key = made.out.trim();
+    let names = run_belfry(folder.path(), &["project", "list"]).out;
+    let names: Vec<&str> =
+        names.lines().filter_map(|line| line.split_once("  ")).map(|(_, name)| name).collect();
+    assert_eq!(names, ["default", "staging"]);
+
+    start_timer(&server, "http://127.0.0.1:9/", "PT1H");
+    let count = "{ timers(first: 0) { totalCount } }";
+    let of = |key: &str| server.graphql(key, count, &Value::Null)["timers"]["totalCount"].clone();
+    assert_eq!((of(ADMIN_KEY), of(key)), (json!(1), json!(0)));
+
+    let args = ["key", "create", "--name", "deploy", "--scopes", "READ", "--project", "staging"];
+    let reader = run_belfry(folder.path(), &args).out;
+    assert_eq!(of(reader.trim()), json!(0));
+    let list = run_belfry(folder.path(), &["key", "list", "--project", "staging"]).out;
+    assert_eq!(list.lines().count(), 2, "{list}");
+
+    let again = run_belfry(folder.path(), &["project", "create", "staging"]);
+    assert_eq!((again.code, again.out.as_str()), (1, ""));
+    assert_eq!(again.err, "belfry: name: another project is already named \"staging\"\n");
+    let missing = run_belfry(folder.path(), &["key", "list", "--project", "stagin"]);
+    assert_eq!((missing.code, missing.out.as_str()), (1, ""));
+    assert_eq!(missing.err, "belfry: project: no project is named \"stagin\"\n");
+}
+
+#[test]
 fn sigterm_and_ctrl_c_end_it_with_exit_code_0() {
     for signal in ["TERM", "INT"] {
         let folder = folder();
@@ -374,7 +405,8 @@ fn healthcheck_tells_by_its_exit_code_whether_the_server_can_work() {
     let address = server.address.clone();
     let check = || run_belfry(folder.path(), &["healthcheck", "--listen", &address]);
     let well = check();
-    assert_eq!((well.code, well.out.as_str()), (0, "{\"status\":\"OK\"}\n"));
+    assert_eq!(well.code, 0);
+    assert!(well.out.starts_with("{\"status\":\"OK\",\"checks\":{"), "{}", well.out);
     let port = address.split(':').next_back().unwrap();
     let everywhere = format!("0.0.0.0:{port}");
     assert_eq!(run_belfry(folder.path(), &["healthcheck", "--listen", &everywhere]).code, 0);

@@ -11,6 +11,7 @@ mod cron;
 mod healthcheck;
 mod key;
 mod open;
+mod project;
 mod receive;
 mod seed;
 mod serve;
@@ -68,6 +69,8 @@ enum Command {
     Schema,
     /// Ask a running server whether it can work; exit code 0 when it can
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Make and list projects
+    Project(project::ProjectArgs),
     /// Make, list and revoke API keys
     Key(key::KeyArgs),
     /// Receive webhooks and print them, with whether their signatures hold
@@ -134,6 +137,7 @@ async fn run(args: Vec<std::ffi::OsString>) -> Done {
             Ok(())
         }
         Command::Healthcheck(args) => healthcheck::healthcheck(&args).await,
+        Command::Project(args) => project::project(args).await,
         Command::Key(args) => key::key(args).await,
         Command::Receive(args) => receive::receive(args).await.map_err(Failure::from),
         Command::Seed(args) => seed::seed(&args).await,

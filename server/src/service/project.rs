@@ -1,4 +1,5 @@
-//! Projects. For now there is one, made at first start.
+//! Projects, the tenants. First start makes one; further ones are made by whoever can reach the
+//! database.
 
 use entity::{ProjectId, project};
 use futures_util::FutureExt as _;
@@ -6,7 +7,9 @@ use futures_util::FutureExt as _;
 use super::api_key::{self, Made};
 use super::{Scope, Scopes};
 use crate::app::App;
-use crate::error::{Error, Result};
+use crate::domain::text::Check;
+use crate::error::{Error, Result, refuse_if_any};
+use crate::limits::NAME_CHARS_MAX;
 use crate::store::{Lock, Origin, project as store};
 
 /// The name of the project that first start makes.
@@ -19,6 +22,45 @@ pub const DEFAULT_NAME: &str = "default";
 pub async fn only(app: &App) -> Result<project::Model> {
     let missing = || Error::Internal("there is no project: run belfry migrate".to_owned());
     store::first(app.store()).await?.ok_or_else(missing)
+}
+
+/// The project of that name; without a name the one that first start made.
+///
+/// # Errors
+/// A problem of `project` when there is none of that name; the database's own.
+pub async fn named(app: &App, name: Option<&str>) -> Result<project::Model> {
+    let Some(name) = name else { return only(app).await };
+    let found = store::list(app.store()).await?.into_iter().find(|row| row.name == name);
+    found.ok_or_else(|| Error::invalid("project", format!("no project is named {name:?}")))
+}
+
+/// Every project, oldest first.
+///
+/// # Errors
+/// The database's own.
+pub async fn list(app: &App) -> Result<Vec<project::Model>> {
+    store::list(app.store()).await
+}
+
+/// Makes a project and its first admin key.
+///
+/// # Errors
+/// Problems of the name, such as that it is taken; the database's own.
+pub async fn create(app: &App, name: &str) -> Result<api_key::Made> {
+    let mut check = Check::new();
+    check.name("name", name, NAME_CHARS_MAX);
+    refuse_if_any(check.problems)?;
+    let row = project::Model {
+        id: app.ids().make(),
+        name: name.to_owned(),
+        signing_generation: 1,
+        created_at: app.clock().now(),
+    };
+    let id = row.id;
+    app.store()
+        .change(Origin::Api, |change| async move { store::insert(change, row).await }.boxed())
+        .await?;
+    api_key::create(app, id, "admin", Scopes::new(vec![Scope::Admin]), None).await
 }
 
 /// First start: makes the project and its admin key in one change. Later starts find them and make

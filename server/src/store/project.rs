@@ -4,7 +4,7 @@ use entity::ProjectId;
 use entity::project::{Column, Entity, Model};
 use sea_orm::{EntityTrait, IntoActiveModel, QueryOrder};
 
-use super::{Change, Store};
+use super::{Change, Store, taken_name};
 use crate::error::Result;
 
 /// The project that was made first, which the command line and the first key belong to.
@@ -22,9 +22,11 @@ pub async fn list(store: &Store) -> Result<Vec<Model>> {
     Ok(Entity::find().order_by_asc(Column::Id).all(store.readers()).await?)
 }
 
-/// Adds a project.
+/// Adds a project; its name must be free.
 pub async fn insert(change: &Change, row: Model) -> Result<()> {
-    Entity::insert(row.into_active_model()).exec_without_returning(change.tx()).await?;
+    let name = row.name.clone();
+    let done = Entity::insert(row.into_active_model()).exec_without_returning(change.tx()).await;
+    done.map_err(|error| taken_name(error, "project", &name))?;
     Ok(())
 }
 
