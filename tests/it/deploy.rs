@@ -80,9 +80,9 @@ fn two_processes_serve_and_two_execute_with_settings_that_exist() {
         for variable in names(environment) {
             let command = belfry::cli::command();
             let serve = command.find_subcommand("serve").expect("belfry serve");
-            let setting = serve.get_arguments().find(|arg| {
-                arg.get_env().is_some_and(|known| known.to_str() == Some(variable))
-            });
+            let setting = serve
+                .get_arguments()
+                .find(|arg| arg.get_env().is_some_and(|known| known.to_str() == Some(variable)));
             let setting = setting.unwrap_or_else(|| panic!("{name}: no setting {variable}"));
             let value = environment[variable].as_str().expect("a text");
             if !value.contains("${") {
@@ -203,9 +203,10 @@ fn the_image_is_built_by_the_same_rust_and_runs_without_rights() {
     assert!(last.contains("\nUSER 10001:10001\n") && last.contains("ca-certificates"));
     assert!(last.contains("CMD [\"belfry\", \"healthcheck\"]"));
     for name in ["Dockerfile", "docker-compose.yml"] {
-        for line in text(name).lines().filter(|line| {
-            line.starts_with("FROM ") || line.trim_start().starts_with("image: ")
-        }) {
+        for line in text(name)
+            .lines()
+            .filter(|line| line.starts_with("FROM ") || line.trim_start().starts_with("image: "))
+        {
             let is_pinned = line.contains(':') && !line.ends_with(":latest");
             assert!(is_pinned, "{name}: {line}");
         }
@@ -229,8 +230,10 @@ fn the_compose_tool_accepts_the_file_with_secrets_and_refuses_it_without() {
         tool(&mut command)
     };
     let secrets: Vec<(String, String)> = sample();
-    let filled: Vec<(&str, &str)> =
-        secrets.iter().map(|(name, value)| (&**name, if value.is_empty() { "x" } else { value })).collect();
+    let filled: Vec<(&str, &str)> = secrets
+        .iter()
+        .map(|(name, value)| (&**name, if value.is_empty() { "x" } else { value }))
+        .collect();
     let Some((code, said)) = config(&filled) else { return };
     assert_eq!(code, 0, "{said}");
     let (code, said) = config(&[]).expect("it is installed");
@@ -240,7 +243,8 @@ fn the_compose_tool_accepts_the_file_with_secrets_and_refuses_it_without() {
 #[test]
 fn the_balancer_accepts_its_file() {
     let mut command = Command::new("haproxy");
-    let Some((code, said)) = tool(command.arg("-c").arg("-f").arg(root().join("deploy/haproxy.cfg")))
+    let Some((code, said)) =
+        tool(command.arg("-c").arg("-f").arg(root().join("deploy/haproxy.cfg")))
     else {
         return;
     };

@@ -111,7 +111,8 @@ async fn of_many_processes_that_start_at_once_one_makes_the_key() {
 
 /// The balancer as it is deployed, in front of `apis`; with its address.
 fn balancer(folder: &Path, apis: &[&Server]) -> (Daemon, String) {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     let address = port.expect("a port").to_string();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/haproxy.cfg");
     let mut text = std::fs::read_to_string(path).expect("deploy/haproxy.cfg");
