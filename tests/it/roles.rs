@@ -134,7 +134,10 @@ fn balancer(folder: &Path, apis: &[&Server]) -> (Daemon, String) {
 
 /// Reads messages until one holds a batch of events of which one has this type.
 async fn wait_for_event(
-    socket: &mut (impl futures_util::Stream<Item = Result<Message, tokio_tungstenite::tungstenite::Error>> + Unpin),
+    socket: &mut (
+             impl futures_util::Stream<Item = Result<Message, tokio_tungstenite::tungstenite::Error>>
+             + Unpin
+         ),
     kind: &str,
 ) {
     let find = async {
