@@ -93,6 +93,7 @@ async fn complete(app: &TestApp, claimed: Vec<(FiringId, i32)>) -> u64 {
         result: None,
         error: None,
         stage: None,
+        trigger: None,
         test_trigger: None,
         attempt: None,
         events: Vec::new(),

@@ -41,6 +41,7 @@ pub mod firing;
 pub mod forecast;
 pub mod health;
 pub mod idempotency;
+pub mod installation;
 pub mod page;
 mod partition;
 pub mod plan;
@@ -288,6 +289,17 @@ async fn migrate(db: &DatabaseConnection) -> Result<(), DbErr> {
         }
     }
     Migrator::up(db, None).await
+}
+
+/// What the due queue hears of a firing that waits.
+pub fn due_of(row: &entity::firing::Model, trigger_limit: Option<i32>) -> Due {
+    Due {
+        due_at: row.due_at,
+        firing: row.id,
+        project: row.project_id,
+        trigger: row.trigger_id,
+        trigger_limit: trigger_limit.map(i32::unsigned_abs),
+    }
 }
 
 /// A statement that changes one row of `what` must have found it.
