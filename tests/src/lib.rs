@@ -5,10 +5,12 @@
 
 mod app;
 pub mod checker;
+mod database;
 mod receiver;
 mod redact;
 pub mod services;
 
 pub use app::TestApp;
+pub use database::is_postgres;
 pub use receiver::{Answer, Received, Receiver};
 pub use redact::redact;

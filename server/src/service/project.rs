@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use super::{Scope, Scopes, api_key};
 use crate::app::App;
 use crate::error::{Error, Result};
-use crate::store::{Origin, project as store};
+use crate::store::{Lock, Origin, project as store};
 
 /// The name of the project that first start makes.
 pub const DEFAULT_NAME: &str = "default";
@@ -36,6 +36,7 @@ pub async fn bootstrap(app: &App, admin_key: Option<String>) -> Result<Option<ap
         .store()
         .change(Origin::Api, |change| {
             async move {
+                change.lock(Lock::FirstStart).await?;
                 let is_first = store::is_empty(change).await?;
                 if is_first {
                     store::insert(change, row).await?;
