@@ -10,7 +10,7 @@ NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo nextest)
 
 export BELFRY_BIN := $(abspath $(BELFRY))
 
-.PHONY: help run test test-fast lint build schema console console-test browser load
+.PHONY: help run test test-fast lint build schema console console-test browser load load-short
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -24,6 +24,7 @@ test: ## every check; installs what is missing (Debian)
 	$(MAKE) console
 	$(MAKE) lint
 	$(MAKE) test-fast
+	$(MAKE) load-short
 	$(MAKE) console-test
 	$(MAKE) browser
 
@@ -60,6 +61,11 @@ endif
 browser: build ## the playground of a real server in a real browser
 	tests/browser/run.sh
 
-load: ## 1,000 timers and 500 API firings over 10 s, and a process killed in the middle of 1,000 timers
-	$(CARGO) build --release --bin belfry
-	BELFRY_BIN=$(abspath $(TARGET)/release/belfry) $(CARGO) run --package tests --bin load
+load: ## the load table; ONLY=drain,steady and HOME_OF=sqlite or postgres choose a part of it
+	$(CARGO) build --release --package belfry --package tests --bin belfry --bin load
+	BELFRY_BIN=$(abspath $(TARGET)/release/belfry) $(TARGET)/release/load \
+	  $(if $(ONLY),--only $(ONLY)) $(if $(HOME_OF),--home $(HOME_OF))
+
+load-short: build ## whether the load harness itself works; its figures mean nothing
+	$(CARGO) build --package tests --bin load
+	$(TARGET)/debug/load --short --home sqlite --only drain,steady,day

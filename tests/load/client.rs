@@ -1,7 +1,5 @@
 //! A client of the server: GraphQL over HTTP, and the live log over a WebSocket.
 
-use std::collections::HashMap;
-
 use entity::Instant;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -10,13 +8,21 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use uuid::Uuid;
 
-use crate::process::Server;
+use crate::pace;
+
+/// Timers of one mutation: what the server takes at most.
+const BULK: usize = 5_000;
 
 const TIMERS: &str = "mutation($input: TimersStartInput!) { timersStart(input: $input) \
      { timers { id firesAt } userErrors { field message } } }";
-const LIVE: &str = "subscription($after: String) { events(after: $after, batchSize: 1000, heartbeat: \"PT1S\") \
-     { cursor events { id type firingId } } }";
+const TRIGGER: &str = "mutation($input: TriggerCreateInput!) { triggerCreate(input: $input) \
+     { trigger { id } userErrors { field message } } }";
+const FIRE: &str = "mutation($input: TriggerFireInput!) { triggerFire(input: $input) \
+     { firing { id } userErrors { field message } } }";
+const LIVE: &str = "subscription($after: String) { events(after: $after, batchSize: 1000, \
+     heartbeat: \"PT1S\") { cursor events { id type firingId } } }";
 
 /// A client with one key.
 #[derive(Clone)]
@@ -26,16 +32,25 @@ pub struct Client {
     key: String,
 }
 
+/// A timer that was accepted.
+#[derive(Clone, Copy, Debug)]
+pub struct Timer {
+    /// Its firing.
+    pub firing: Uuid,
+    /// When it is due, in milliseconds since 1970.
+    pub due_ms: i64,
+}
+
 /// A reader of the live log.
 pub struct Live {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
 }
 
 impl Client {
-    /// A client of `server`.
-    pub fn of(server: &Server) -> Self {
+    /// A client of the server at `url`.
+    pub fn new(url: &str, key: &str) -> Self {
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-        Self { http, url: server.url.clone(), key: server.key.clone() }
+        Self { http, url: url.to_owned(), key: key.to_owned() }
     }
 
     /// `data` of an operation that must have no errors.
@@ -51,47 +66,69 @@ impl Client {
             .await
             .expect("an answer");
         let text = answer.text().await.expect("a body");
-        let value: Value = serde_json::from_str(&text).expect("JSON");
+        let mut value: Value = serde_json::from_str(&text).expect("JSON");
         assert!(value.get("errors").is_none(), "{text}");
-        value["data"].clone()
+        value["data"].take()
     }
 
-    /// Starts `count` timers to `url` that end evenly between `from_ms` and `until_ms` from now;
-    /// returns when each is to fire, by its id.
+    /// The body of a GET.
+    pub async fn get(&self, path: &str) -> String {
+        let answer = self.http.get(format!("{}{path}", self.url)).send().await.expect("an answer");
+        answer.text().await.expect("a body")
+    }
+
+    /// Starts `count` timers to `url`, due evenly from `from_ms` on over `span_ms`.
+    ///
+    /// Each bulk takes timers from the whole span, so that the load stays even though a length
+    /// counts from when its bulk is accepted.
     pub async fn start_timers(
         &self,
         url: &str,
         count: i64,
-        (from_ms, until_ms): (i64, i64),
-    ) -> HashMap<String, i64> {
-        let timer = |index: i64| {
-            let delay_ms = from_ms + (until_ms - from_ms) * index / count;
-            let seconds = format!("PT{}.{:03}S", delay_ms / 1_000, delay_ms % 1_000);
-            json!({ "length": { "duration": seconds }, "target": { "url": url } })
-        };
-        let timers: Vec<Value> = (0..count).map(timer).collect();
-        let data = self.ask(TIMERS, json!({ "input": { "timers": timers } })).await;
-        let made = data["timersStart"]["timers"].as_array().expect("timers").clone();
-        assert_eq!(made.len() as i64, count);
-        made.iter().map(|timer| (text(&timer["id"]), millis(&timer["firesAt"]))).collect()
+        (from_ms, span_ms): (i64, i64),
+    ) -> Vec<Timer> {
+        let dues: Vec<i64> = pace::evenly(count, from_ms, span_ms).collect();
+        let bulks = dues.len().div_ceil(BULK);
+        let mut timers = Vec::with_capacity(dues.len());
+        for bulk in 0..bulks {
+            let dues = dues.iter().skip(bulk).step_by(bulks);
+            timers.extend(self.start_bulk(url, dues).await);
+        }
+        assert_eq!(timers.len() as i64, count);
+        timers
     }
 
-    /// Every firing of a cause, with `due, started, status, attempts`.
-    pub async fn firings(&self, cause: &str) -> Vec<Value> {
-        let query = "query($cause: FiringCause!, $after: String) { firings(first: 100, \
-             after: $after, filter: {cause: {eq: $cause}}) { nodes { id status dueAt startedAt \
-             attempts { number status } } pageInfo { hasNextPage endCursor } } }";
-        let mut found = Vec::new();
-        let mut after = Value::Null;
-        loop {
-            let page = self.ask(query, json!({ "cause": cause, "after": after })).await;
-            let page = &page["firings"];
-            found.extend(page["nodes"].as_array().expect("nodes").clone());
-            if page["pageInfo"]["hasNextPage"] != json!(true) {
-                return found;
-            }
-            after = page["pageInfo"]["endCursor"].clone();
-        }
+    async fn start_bulk(&self, url: &str, dues: impl Iterator<Item = &i64>) -> Vec<Timer> {
+        let now = pace::now_ms();
+        let timer = |due: &i64| {
+            let left_ms = (due - now).max(0);
+            let duration = format!("PT{}.{:03}S", left_ms / 1_000, left_ms % 1_000);
+            json!({ "length": { "duration": duration }, "target": { "url": url } })
+        };
+        let timers: Vec<Value> = dues.map(timer).collect();
+        let data = self.ask(TIMERS, json!({ "input": { "timers": timers } })).await;
+        let made = data["timersStart"]["timers"].as_array().expect("timers");
+        let timer =
+            |made: &Value| Timer { firing: uuid(&made["id"]), due_ms: millis(&made["firesAt"]) };
+        made.iter().map(timer).collect()
+    }
+
+    /// Makes a trigger that posts to `url`; returns its id.
+    pub async fn make_trigger(&self, name: &str, url: &str, schedules: Vec<Value>) -> Value {
+        let stage = json!({ "name": "post", "config": { "http": { "url": url } } });
+        let action = json!({ "inline": { "stages": [stage] } });
+        let input = json!({ "name": name, "action": action, "schedules": schedules });
+        let made = self.ask(TRIGGER, json!({ "input": input })).await;
+        assert_eq!(made["triggerCreate"]["userErrors"], json!([]));
+        made["triggerCreate"]["trigger"]["id"].clone()
+    }
+
+    /// Fires a trigger; returns the firing.
+    pub async fn fire(&self, trigger: &Value, payload: Value) -> Uuid {
+        let input = json!({ "triggerId": trigger, "payload": payload });
+        let done = self.ask(FIRE, json!({ "input": input })).await;
+        assert_eq!(done["triggerFire"]["userErrors"], json!([]));
+        uuid(&done["triggerFire"]["firing"]["id"])
     }
 
     /// Reads the live log from now on.
@@ -136,9 +173,9 @@ impl Live {
     }
 }
 
-/// A text of an answer.
-pub fn text(value: &Value) -> String {
-    value.as_str().expect("a text").to_owned()
+/// The UUID of an id of an answer.
+pub fn uuid(value: &Value) -> Uuid {
+    entity::id::split(value.as_str().expect("an id")).expect("a TypeID").1
 }
 
 /// An instant of an answer, in milliseconds since 1970.

@@ -1,7 +1,7 @@
 //! `belfry key`: API keys and the signing secret, for whoever can reach the database.
 
 use clap::{Args, Subcommand};
-use entity::KeyId;
+use entity::{KeyId, ProjectId};
 
 use super::open::open_existing;
 use super::{Done, Failure};
@@ -28,52 +28,66 @@ enum KeyCommand {
               value_parser = Scope::parse)]
         scopes: Vec<Scope>,
         #[command(flatten)]
-        database: DatabaseArgs,
+        of: OfProject,
     },
     /// List the keys; what they read is not stored
-    List(DatabaseArgs),
+    List(OfProject),
     /// Revoke a key: within a second it opens nothing any more
     Revoke {
         /// Its id: key_…
         id: String,
         #[command(flatten)]
-        database: DatabaseArgs,
+        of: OfProject,
     },
     /// Print the secret that signs webhooks
-    Signing(DatabaseArgs),
+    Signing(OfProject),
+}
+
+/// Whose keys, and where.
+#[derive(Args, Debug)]
+struct OfProject {
+    /// The project, by name; without it the one that first start made
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+impl OfProject {
+    async fn open(&self) -> Result<(App, ProjectId), Failure> {
+        let app = open_existing(&self.database).await?;
+        let project = project::named(&app, self.project.as_deref()).await?;
+        Ok((app, project.id))
+    }
 }
 
 /// Does it.
 pub(super) async fn key(args: KeyArgs) -> Done {
     match args.command {
-        KeyCommand::Create { name, scopes, database } => {
-            let app = open_existing(&database).await?;
-            let project = project::only(&app).await?.id;
+        KeyCommand::Create { name, scopes, of } => {
+            let (app, project) = of.open().await?;
             let made = api_key::create(&app, project, &name, Scopes::new(scopes), None).await?;
             println!("{}", made.text);
             close(app).await
         }
-        KeyCommand::List(database) => {
-            let app = open_existing(&database).await?;
-            let project = project::only(&app).await?.id;
+        KeyCommand::List(of) => {
+            let (app, project) = of.open().await?;
             for row in api_key::list(&app, project).await? {
                 let state = if row.revoked_at.is_some() { "revoked" } else { "active" };
                 println!("{}  {state:7}  {}  [{}]", row.id, row.name, row.scopes);
             }
             close(app).await
         }
-        KeyCommand::Revoke { id, database } => {
+        KeyCommand::Revoke { id, of } => {
             let id: KeyId =
                 id.parse().map_err(|error: entity::IdError| Failure::usage(error.to_string()))?;
-            let app = open_existing(&database).await?;
-            let project = project::only(&app).await?.id;
+            let (app, project) = of.open().await?;
             api_key::revoke(&app, project, id).await?;
             println!("{id} is revoked");
             close(app).await
         }
-        KeyCommand::Signing(database) => {
-            let app = open_existing(&database).await?;
-            let project = project::only(&app).await?.id;
+        KeyCommand::Signing(of) => {
+            let (app, project) = of.open().await?;
             println!("{}", project::signing_secret(&app, project).await?);
             close(app).await
         }

@@ -11,9 +11,11 @@ mod cron;
 mod healthcheck;
 mod key;
 mod open;
+mod project;
 mod receive;
 mod seed;
 mod serve;
+mod transfer;
 
 /// Why a command ended: what to say, and the exit code.
 #[derive(Debug)]
@@ -67,12 +69,18 @@ enum Command {
     Schema,
     /// Ask a running server whether it can work; exit code 0 when it can
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Make and list projects
+    Project(project::ProjectArgs),
     /// Make, list and revoke API keys
     Key(key::KeyArgs),
     /// Receive webhooks and print them, with whether their signatures hold
     Receive(receive::ReceiveArgs),
     /// Add demo data; a second run adds nothing
     Seed(DatabaseArgs),
+    /// Write a project with its history to standard output
+    Export(transfer::ExportArgs),
+    /// Add the project that an export wrote, from standard input
+    Import(DatabaseArgs),
     /// Look into cron expressions
     Cron(CronArgs),
 }
@@ -129,9 +137,12 @@ async fn run(args: Vec<std::ffi::OsString>) -> Done {
             Ok(())
         }
         Command::Healthcheck(args) => healthcheck::healthcheck(&args).await,
+        Command::Project(args) => project::project(args).await,
         Command::Key(args) => key::key(args).await,
         Command::Receive(args) => receive::receive(args).await.map_err(Failure::from),
         Command::Seed(args) => seed::seed(&args).await,
+        Command::Export(args) => transfer::export(&args).await,
+        Command::Import(args) => transfer::import(&args).await,
         Command::Cron(CronArgs { command: CronCommand::Next(args) }) => cron::next(&args),
     }
 }

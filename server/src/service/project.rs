@@ -1,11 +1,15 @@
-//! Projects. For now there is one, made at first start.
+//! Projects, the tenants. First start makes one; further ones are made by whoever can reach the
+//! database.
 
 use entity::{ProjectId, project};
 use futures_util::FutureExt as _;
 
-use super::{Scope, Scopes, api_key};
+use super::api_key::{self, Made};
+use super::{Scope, Scopes};
 use crate::app::App;
-use crate::error::{Error, Result};
+use crate::domain::text::Check;
+use crate::error::{Error, Result, refuse_if_any};
+use crate::limits::NAME_CHARS_MAX;
 use crate::store::{Lock, Origin, project as store};
 
 /// The name of the project that first start makes.
@@ -20,39 +24,74 @@ pub async fn only(app: &App) -> Result<project::Model> {
     store::first(app.store()).await?.ok_or_else(missing)
 }
 
-/// First start: makes the project and its admin key. Later starts find them and make nothing.
+/// The project of that name; without a name the one that first start made.
+///
+/// # Errors
+/// A problem of `project` when there is none of that name; the database's own.
+pub async fn named(app: &App, name: Option<&str>) -> Result<project::Model> {
+    let Some(name) = name else { return only(app).await };
+    let found = store::list(app.store()).await?.into_iter().find(|row| row.name == name);
+    found.ok_or_else(|| Error::invalid("project", format!("no project is named {name:?}")))
+}
+
+/// Every project, oldest first.
 ///
 /// # Errors
 /// The database's own.
-pub async fn bootstrap(app: &App, admin_key: Option<String>) -> Result<Option<api_key::Made>> {
+pub async fn list(app: &App) -> Result<Vec<project::Model>> {
+    store::list(app.store()).await
+}
+
+/// Makes a project and its first admin key.
+///
+/// # Errors
+/// Problems of the name, such as that it is taken; the database's own.
+pub async fn create(app: &App, name: &str) -> Result<api_key::Made> {
+    let mut check = Check::new();
+    check.name("name", name, NAME_CHARS_MAX);
+    refuse_if_any(check.problems)?;
     let row = project::Model {
+        id: app.ids().make(),
+        name: name.to_owned(),
+        signing_generation: 1,
+        created_at: app.clock().now(),
+    };
+    let id = row.id;
+    app.store()
+        .change(Origin::Api, |change| async move { store::insert(change, row).await }.boxed())
+        .await?;
+    api_key::create(app, id, "admin", Scopes::new(vec![Scope::Admin]), None).await
+}
+
+/// First start: makes the project and its admin key in one change. Later starts find them and make
+/// nothing; of several processes that start at once on an empty database one makes the key.
+///
+/// # Errors
+/// The database's own.
+pub async fn bootstrap(app: &App, admin_key: Option<String>) -> Result<Option<Made>> {
+    let project = project::Model {
         id: app.ids().make(),
         name: DEFAULT_NAME.to_owned(),
         signing_generation: 1,
         created_at: app.clock().now(),
     };
-    let id = row.id;
-    let is_first = app
-        .store()
+    let own = app.clone();
+    app.store()
         .change(Origin::Api, |change| {
             async move {
                 change.lock(Lock::FirstStart).await?;
-                let is_first = store::is_empty(change).await?;
-                if is_first {
-                    store::insert(change, row).await?;
+                let project = store::insert_first(change, project).await?.id;
+                if crate::store::api_key::exists(change, project).await? {
+                    return Ok(None);
                 }
-                Ok(is_first)
+                let scopes = Scopes::new(vec![Scope::Admin]);
+                let made = api_key::make(&own, project, "admin", scopes, admin_key)?;
+                api_key::insert(change, &own, &made).await?;
+                Ok(Some(made))
             }
             .boxed()
         })
-        .await?;
-    let project = if is_first { id } else { only(app).await?.id };
-    let has_keys = !api_key::list(app, project).await?.is_empty();
-    if has_keys {
-        return Ok(None);
-    }
-    let scopes = Scopes::new(vec![Scope::Admin]);
-    Ok(Some(api_key::create(app, project, "admin", scopes, admin_key).await?))
+        .await
 }
 
 /// The `whsec_` that signs the webhooks of a project.

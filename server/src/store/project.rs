@@ -2,11 +2,9 @@
 
 use entity::ProjectId;
 use entity::project::{Column, Entity, Model};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-};
+use sea_orm::{EntityTrait, IntoActiveModel, QueryOrder};
 
-use super::{Change, Store};
+use super::{Change, Store, taken_name};
 use crate::error::Result;
 
 /// The project that was made first, which the command line and the first key belong to.
@@ -24,18 +22,21 @@ pub async fn list(store: &Store) -> Result<Vec<Model>> {
     Ok(Entity::find().order_by_asc(Column::Id).all(store.readers()).await?)
 }
 
-/// Adds a project.
+/// Adds a project; its name must be free.
 pub async fn insert(change: &Change, row: Model) -> Result<()> {
-    Entity::insert(row.into_active_model()).exec_without_returning(change.tx()).await?;
+    let name = row.name.clone();
+    let done = Entity::insert(row.into_active_model()).exec_without_returning(change.tx()).await;
+    done.map_err(|error| taken_name(error, "project", &name))?;
     Ok(())
 }
 
-/// Whether there is any project yet.
-pub(super) async fn exists(db: &impl ConnectionTrait) -> Result<bool> {
-    Ok(Entity::find().filter(Column::Name.is_not_null()).one(db).await?.is_some())
-}
-
-/// Whether there is any project yet, as this change sees it.
-pub async fn is_empty(change: &Change) -> Result<bool> {
-    Ok(!exists(change.tx()).await?)
+/// The project that was made first; adds `row` when there is none. For a change that holds
+/// [`super::Lock::FirstStart`].
+pub async fn insert_first(change: &Change, row: Model) -> Result<Model> {
+    let first = Entity::find().order_by_asc(Column::Id).one(change.tx()).await?;
+    if let Some(first) = first {
+        return Ok(first);
+    }
+    insert(change, row.clone()).await?;
+    Ok(row)
 }
