@@ -25,7 +25,7 @@ use clap::Parser;
 use futures_util::StreamExt as _;
 use tests::checker::{Figures, Verdict, judge};
 
-use crate::faults::{FAULTS, Fault, Form, Home};
+use crate::faults::{FAULTS, Fault, Form, Home, Stopped};
 
 /// No fault takes longer.
 const FAULT_SECS_MAX: u64 = 300;
@@ -52,7 +52,9 @@ struct Args {
 /// How one run ended.
 enum End {
     Judged(Verdict),
-    /// It could not be run here, or broke off.
+    /// This machine does not let it be run.
+    Skipped(String),
+    /// It broke off.
     Broken(String),
 }
 
@@ -101,13 +103,15 @@ async fn run(fault: Fault) -> End {
     let end = match is_done.await {
         Err(_) => End::Broken("it panicked".to_owned()),
         Ok(Err(_)) => End::Broken(format!("it took longer than {FAULT_SECS_MAX} s")),
-        Ok(Ok(Err(why))) => End::Broken(why),
+        Ok(Ok(Err(Stopped::Broken(why)))) => End::Broken(why),
+        Ok(Ok(Err(Stopped::NotHere(why)))) => End::Skipped(why),
         Ok(Ok(Ok(history))) => End::Judged(judge(&history)),
     };
     let shown = match &end {
         End::Judged(Verdict::Pass(_)) => "PASS".to_owned(),
         End::Judged(Verdict::Unknown(why)) => format!("UNKNOWN: {why}"),
         End::Broken(why) => format!("BROKEN: {why}"),
+        End::Skipped(why) => format!("SKIPPED: {why}"),
         End::Judged(Verdict::Fail(_, violations)) => {
             let lines = violations.iter().take(SHOWN_MAX);
             let lines = lines.map(|it| format!("\n    {:?}: {}", it.rule, it.what));
@@ -130,6 +134,7 @@ fn table(ends: &[(Fault, End)]) -> String {
             End::Judged(Verdict::Fail(figures, _)) => (figures.clone(), "FAIL"),
             End::Judged(Verdict::Unknown(_)) => (Figures::default(), "UNKNOWN"),
             End::Broken(_) => (Figures::default(), "BROKEN"),
+            End::Skipped(_) => (Figures::default(), "SKIPPED"),
         };
         let number = |number: usize| number.to_string();
         let seconds = |ms: i64| format!("{}.{:01} s", ms / 1_000, ms % 1_000 / 100);

@@ -25,16 +25,17 @@ pub struct Node {
     port: u16,
     name: String,
     folder: PathBuf,
+    logs: PathBuf,
     plan: Plan,
     daemon: Option<Daemon>,
 }
 
 impl Node {
-    /// Starts `belfry serve` in `folder` and waits until it is ready.
-    pub async fn start(name: &str, folder: &Path, plan: Plan) -> Self {
-        let folder = folder.to_owned();
+    /// Starts `belfry serve` in `folder`, with its log in `logs`, and waits until it is ready.
+    pub async fn start(name: &str, folder: &Path, logs: &Path, plan: Plan) -> Self {
+        let (folder, logs) = (folder.to_owned(), logs.to_owned());
         let mut node =
-            Self { port: free_port(), name: name.to_owned(), folder, plan, daemon: None };
+            Self { port: free_port(), name: name.to_owned(), folder, logs, plan, daemon: None };
         node.launch();
         node.ready().await;
         node
@@ -78,7 +79,7 @@ impl Node {
     }
 
     fn log_file(&self) -> PathBuf {
-        self.folder.join(format!("{}.log", self.name))
+        self.logs.join(format!("{}.log", self.name))
     }
 
     fn launch(&mut self) {

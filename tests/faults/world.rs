@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -33,8 +33,7 @@ pub struct World {
     pub redis: Option<Redis>,
     /// What tasks beside the fault need.
     pub shared: Arc<Shared>,
-    folder: PathBuf,
-    _kept: TempDir,
+    kept: TempDir,
 }
 
 /// What tasks beside the fault need.
@@ -45,6 +44,8 @@ pub struct Shared {
     pub book: Arc<Book>,
     /// The receiver.
     pub target: Target,
+    /// How far the servers' clock is ahead of ours, where it was moved on purpose.
+    pub ahead_ms: AtomicI64,
     numbers: AtomicU64,
 }
 
@@ -64,10 +65,10 @@ pub struct Ground {
 impl World {
     /// One process on SQLite.
     pub async fn embedded(ground: Ground) -> Self {
-        let kept = TempDir::new().expect("a folder");
+        let kept = room();
         let folder = ground.within.unwrap_or_else(|| kept.path().to_owned());
-        let node = Node::start("belfry", &folder, ground.plan).await;
-        Self::around(vec![node], None, None, folder, kept).await
+        let node = Node::start("belfry", &folder, kept.path(), ground.plan).await;
+        Self::around(vec![node], None, None, kept).await
     }
 
     /// Several processes on a PostgreSQL and a Redis of their own.
@@ -79,7 +80,7 @@ impl World {
 
     /// The same on services that run already.
     pub async fn over(postgres: Postgres, redis: Redis, ground: Ground) -> Self {
-        let kept = TempDir::new().expect("a folder");
+        let kept = room();
         let folder = kept.path().to_owned();
         let url = postgres.create_database("belfry").await;
         let starts = (0..ground.processes.max(1)).map(|place| {
@@ -91,18 +92,17 @@ impl World {
             plan.args.extend(["--database-url".to_owned(), url]);
             plan.args.extend(["--redis-url".to_owned(), redis.url()]);
             let folder = folder.clone();
-            async move { Node::start(&name, &folder, plan).await }
+            async move { Node::start(&name, &folder, &folder, plan).await }
         });
         // All at once, on an empty database.
         let nodes = futures_util::future::join_all(starts).await;
-        Self::around(nodes, Some(postgres), Some(redis), folder, kept).await
+        Self::around(nodes, Some(postgres), Some(redis), kept).await
     }
 
     async fn around(
         nodes: Vec<Node>,
         postgres: Option<Postgres>,
         redis: Option<Redis>,
-        folder: PathBuf,
         kept: TempDir,
     ) -> Self {
         let client = Arc::new(Client::new(nodes.iter().map(Node::url).collect()));
@@ -111,8 +111,14 @@ impl World {
             tail::read(client.clone(), book.clone(), place).await;
         }
         let target = Target::start().await;
-        let shared = Arc::new(Shared { client, book, target, numbers: AtomicU64::new(1) });
-        Self { nodes, postgres, redis, shared, folder, _kept: kept }
+        let shared = Arc::new(Shared {
+            client,
+            book,
+            target,
+            ahead_ms: AtomicI64::new(0),
+            numbers: AtomicU64::new(1),
+        });
+        Self { nodes, postgres, redis, shared, kept }
     }
 
     /// The book.
@@ -127,7 +133,7 @@ impl World {
         let redis = self.redis.as_ref().expect("it has one");
         plan.args.extend(["--redis-url".to_owned(), redis.url()]);
         let name = format!("belfry{}", self.nodes.len());
-        self.nodes.push(Node::start(&name, &self.folder, plan).await);
+        self.nodes.push(Node::start(&name, self.kept.path(), self.kept.path(), plan).await);
     }
 
     /// The usual load, beside the fault: schedules at once, timers for `ms`.
@@ -165,7 +171,7 @@ impl World {
     pub async fn history(&mut self, injected_min: usize, trust: Trust) -> History {
         self.shared.pause_all().await;
         self.quiet().await;
-        let until = now();
+        let until = self.shared.server_now();
         let client = &self.shared.client;
         let firings = dump::firings(client).await;
         let log = dump::log(client).await;
@@ -208,10 +214,10 @@ impl World {
     /// Waits until every timer's time has come and nothing that is due waits any more.
     async fn quiet(&self) {
         let last = self.book().pages().timers.iter().filter_map(|timer| timer.fires_at).max();
-        pass(last.unwrap_or(0) - now()).await;
+        pass(last.unwrap_or(0) - self.shared.server_now()).await;
         let until = now() + SETTLE_MS;
         while now() < until {
-            let at = entity::Instant::from_millis(now()).to_string();
+            let at = entity::Instant::from_millis(self.shared.server_now()).to_string();
             let rows = self.shared.client.ask("firings", WAITING, json!({ "now": at })).await;
             if rows["totalCount"] == json!(0) {
                 return;
@@ -221,7 +227,19 @@ impl World {
     }
 }
 
+/// A folder for databases and logs; kept for whoever looks for a fault, when `FAULTS_KEEP` is set.
+fn room() -> TempDir {
+    let mut room = tempfile::Builder::new().prefix("belfry-faults-").tempdir().expect("a folder");
+    room.disable_cleanup(std::env::var_os("FAULTS_KEEP").is_some());
+    room
+}
+
 impl Shared {
+    /// What time it is for the servers.
+    fn server_now(&self) -> i64 {
+        now() + self.ahead_ms.load(Ordering::Relaxed)
+    }
+
     /// The first of `count` numbers that nobody else has.
     pub fn numbers(&self, count: usize) -> u64 {
         self.numbers.fetch_add(count as u64, Ordering::Relaxed)

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tests::checker::{History, Trust};
+use tests::checker::Trust;
 use tests::services::{Postgres, PostgresOptions, Redis};
 
+use super::{Seen, Stopped};
 use crate::book::{now, pass};
 use crate::workload::Goal;
 use crate::world::{Ground, World};
@@ -14,7 +15,7 @@ use crate::world::{Ground, World};
 const FULL_MS: i64 = 8_000;
 
 /// SQLite on a full disk.
-pub async fn full_under_sqlite() -> Result<History, String> {
+pub async fn full_under_sqlite() -> Seen {
     let disk = Disk::mount(48)?;
     let within = Some(disk.path.clone());
     let mut world = World::embedded(Ground { within, ..Ground::default() }).await;
@@ -25,7 +26,7 @@ pub async fn full_under_sqlite() -> Result<History, String> {
 }
 
 /// PostgreSQL on a full disk.
-pub async fn full_under_postgres() -> Result<History, String> {
+pub async fn full_under_postgres() -> Seen {
     let disk = Disk::mount(160)?;
     let options = PostgresOptions { within: Some(disk.path.clone()), ..Default::default() };
     let (postgres, redis) = tokio::join!(Postgres::start_with(options), Redis::start());
@@ -66,7 +67,11 @@ struct Disk {
 }
 
 impl Disk {
-    fn mount(mib: u32) -> Result<Self, String> {
+    fn mount(mib: u32) -> Result<Self, Stopped> {
+        Self::try_mount(mib).map_err(Stopped::NotHere)
+    }
+
+    fn try_mount(mib: u32) -> Result<Self, String> {
         let folder = tempfile::Builder::new().prefix("belfry-disk-").tempdir();
         let path = folder.map_err(|error| error.to_string())?.keep();
         let size = format!("size={mib}m,mode=0755");

@@ -1,13 +1,14 @@
 //! Many at once: workers on one instant, and edits that race firings.
 
-use tests::checker::{History, Trust};
+use tests::checker::Trust;
 
+use super::Seen;
 use crate::book::{now, pass};
 use crate::workload::{Goal, every};
 use crate::world::{Ground, World};
 
 /// Eight processes and 500 timers that end at the same millisecond, three times.
-pub async fn at_one_instant() -> Result<History, String> {
+pub async fn at_one_instant() -> Seen {
     let mut world = World::scaled(Ground { processes: 8, ..Ground::default() }).await;
     let goal = Goal::Url(world.shared.target.ok());
     for _ in 0..3 {
@@ -19,7 +20,7 @@ pub async fn at_one_instant() -> Result<History, String> {
 }
 
 /// Plans are given up within 50 ms of their instants, before and after.
-pub async fn edited(mut world: World, edits: usize) -> Result<History, String> {
+pub async fn edited(mut world: World, edits: usize) -> Seen {
     let url = world.shared.target.ok();
     let schedules = world.shared.schedules(&url, 4).await;
     let started = now();
@@ -43,12 +44,12 @@ pub async fn edited(mut world: World, edits: usize) -> Result<History, String> {
 }
 
 /// On one process.
-pub async fn edited_alone() -> Result<History, String> {
+pub async fn edited_alone() -> Seen {
     edited(World::embedded(Ground::default()).await, 40).await
 }
 
 /// On three.
-pub async fn edited_among_others() -> Result<History, String> {
+pub async fn edited_among_others() -> Seen {
     let ground = Ground { processes: 3, ..Ground::default() };
     edited(World::scaled(ground).await, 40).await
 }

@@ -14,8 +14,19 @@ use std::pin::Pin;
 
 use tests::checker::History;
 
-/// A run; what keeps it from being run at all, when something does.
-pub type Run = Pin<Box<dyn Future<Output = Result<History, String>>>>;
+/// A run: what was seen, or why there is nothing to judge.
+pub type Run = Pin<Box<dyn Future<Output = Seen>>>;
+/// See [`Run`].
+pub type Seen = Result<History, Stopped>;
+
+/// Why a run has nothing to judge.
+#[derive(Clone, Debug)]
+pub enum Stopped {
+    /// This machine does not let it be run, and why.
+    NotHere(String),
+    /// It broke a bound of its own.
+    Broken(String),
+}
 
 /// One fault.
 #[derive(Clone, Copy)]

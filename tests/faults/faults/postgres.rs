@@ -1,14 +1,15 @@
 //! A PostgreSQL that restarts, ends connections, answers too late or not at all.
 
-use tests::checker::{History, Trust};
+use tests::checker::Trust;
 use tests::services::{Postgres, Redis};
 
+use super::Seen;
 use crate::book::{now, pass};
 use crate::proxy::Proxy;
 use crate::world::{Ground, World};
 
 /// Restarted in order, then killed and started again.
-pub async fn restarted() -> Result<History, String> {
+pub async fn restarted() -> Seen {
     let mut world = World::scaled(Ground { processes: 2, ..Ground::default() }).await;
     let load = world.load(25_000).await;
     for turn in 0..3 {
@@ -29,7 +30,7 @@ pub async fn restarted() -> Result<History, String> {
 }
 
 /// Every connection is ended once a second.
-pub async fn terminated() -> Result<History, String> {
+pub async fn terminated() -> Seen {
     let mut world = World::scaled(Ground { processes: 2, ..Ground::default() }).await;
     let load = world.load(12_000).await;
     let from = now();
@@ -44,7 +45,7 @@ pub async fn terminated() -> Result<History, String> {
 }
 
 /// The answer to a COMMIT is lost with its connection: was it done or not?
-pub async fn unanswered() -> Result<History, String> {
+pub async fn unanswered() -> Seen {
     let (mut world, proxy) = behind_proxy().await;
     let load = world.load(14_000).await;
     let from = now();
@@ -59,7 +60,7 @@ pub async fn unanswered() -> Result<History, String> {
 }
 
 /// One process's transaction stays open for 2 s while the other's commit: no tail misses an entry.
-pub async fn held_open() -> Result<History, String> {
+pub async fn held_open() -> Seen {
     let (mut world, proxy) = behind_proxy().await;
     let load = world.load(16_000).await;
     let from = now();

@@ -1,7 +1,8 @@
 //! Processes that die or stand still.
 
-use tests::checker::{History, Trust};
+use tests::checker::Trust;
 
+use super::Seen;
 use crate::book::{now, pass};
 use crate::workload::Goal;
 use crate::world::{Ground, World};
@@ -10,7 +11,7 @@ use crate::world::{Ground, World};
 const THREE_LEASES_MS: i64 = 45_000;
 
 /// kill -9, three times, at moments that nobody chose.
-pub async fn killed_at_random() -> Result<History, String> {
+pub async fn killed_at_random() -> Seen {
     let mut world = World::embedded(Ground::default()).await;
     let load = world.load(20_000).await;
     for pause_ms in [2_713, 3_391, 4_177] {
@@ -23,7 +24,7 @@ pub async fn killed_at_random() -> Result<History, String> {
 }
 
 /// The same among three processes, one after the other.
-pub async fn killed_at_random_among_others() -> Result<History, String> {
+pub async fn killed_at_random_among_others() -> Seen {
     let mut world = World::scaled(Ground { processes: 3, ..Ground::default() }).await;
     let load = world.load(25_000).await;
     for place in [0, 1, 2, 0] {
@@ -35,14 +36,14 @@ pub async fn killed_at_random_among_others() -> Result<History, String> {
 }
 
 /// The receiver holds its answer and gives the signal; then the process is killed.
-pub async fn killed_between_send_and_record() -> Result<History, String> {
+pub async fn killed_between_send_and_record() -> Seen {
     let mut world = World::embedded(Ground::default()).await;
     killed_while_held(&mut world, 3).await;
     Ok(world.history(3, Trust::Receiver).await)
 }
 
 /// The same among two processes: the other one takes over when the lease ends.
-pub async fn killed_between_send_and_record_among_others() -> Result<History, String> {
+pub async fn killed_between_send_and_record_among_others() -> Seen {
     let mut world = World::scaled(Ground { processes: 2, ..Ground::default() }).await;
     killed_while_held(&mut world, 1).await;
     Ok(world.history(1, Trust::Receiver).await)
@@ -73,14 +74,14 @@ async fn killed_while_held(world: &mut World, times: usize) {
 }
 
 /// A process stands still for three leases in the middle of sending, and then goes on.
-pub async fn stopped_alone() -> Result<History, String> {
+pub async fn stopped_alone() -> Seen {
     let mut world = World::embedded(Ground::default()).await;
     stopped_while_held(&mut world).await;
     Ok(world.history(1, Trust::Receiver).await)
 }
 
 /// The same beside another process, which takes over: the stale result is refused.
-pub async fn stopped_beside_another() -> Result<History, String> {
+pub async fn stopped_beside_another() -> Seen {
     let mut world = World::scaled(Ground { processes: 2, ..Ground::default() }).await;
     stopped_while_held(&mut world).await;
     Ok(world.history(1, Trust::Receiver).await)

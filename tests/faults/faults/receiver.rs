@@ -1,7 +1,8 @@
 //! Receivers that hang, drip, reset, or answer 10 GB, beside one that is well.
 
-use tests::checker::{History, Trust};
+use tests::checker::Trust;
 
+use super::{Seen, Stopped};
 use crate::workload::Goal;
 use crate::world::{Ground, World};
 
@@ -9,7 +10,7 @@ use crate::world::{Ground, World};
 const MEMORY_MIB_MAX: i64 = 400;
 
 /// All of them at once; what goes to the good one is not held up.
-pub async fn bad() -> Result<History, String> {
+pub async fn bad() -> Seen {
     let mut world = World::embedded(Ground::default()).await;
     let load = world.load(12_000).await;
     for way in ["hang", "drip", "reset", "huge", "flaky"] {
@@ -22,7 +23,7 @@ pub async fn bad() -> Result<History, String> {
     let memory_mib = world.nodes[0].memory_mib();
     let history = world.history(5, Trust::Receiver).await;
     if MEMORY_MIB_MAX < memory_mib {
-        return Err(format!("the process holds {memory_mib} MiB"));
+        return Err(Stopped::Broken(format!("the process holds {memory_mib} MiB")));
     }
     Ok(history)
 }

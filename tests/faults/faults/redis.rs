@@ -1,12 +1,13 @@
 //! A Redis that forgets, freezes, or is gone.
 
-use tests::checker::{History, Trust};
+use tests::checker::Trust;
 
+use super::Seen;
 use crate::book::{now, pass};
 use crate::world::{Ground, World};
 
 /// FLUSHALL every 100 ms while firings become due.
-pub async fn flushed() -> Result<History, String> {
+pub async fn flushed() -> Seen {
     let mut world = World::scaled(Ground { processes: 2, ..Ground::default() }).await;
     let load = world.load(10_000).await;
     let from = now();
@@ -21,7 +22,7 @@ pub async fn flushed() -> Result<History, String> {
 }
 
 /// Killed and started again empty; frozen, so that connections hang; then gone for good.
-pub async fn broken() -> Result<History, String> {
+pub async fn broken() -> Seen {
     let mut world = World::scaled(Ground { processes: 2, ..Ground::default() }).await;
     let load = world.load(40_000).await;
     pass(3_000).await;
