@@ -1,7 +1,8 @@
--- The whole model in one step. {uuid}, {bytes} and {seq} are the engine's own words for 16 bytes
--- of identity, bytes of any length, and the ever rising primary key of the log. Every *_at column
--- is a BIGINT of milliseconds since 1970 (entity/src/instant.rs). Columns of large text come last,
--- so that rows can be skipped over without reading them.
+-- The whole model in one step. Words in braces are the engine's own (m0001_foundation.rs): uuid and
+-- bytes are 16 bytes of identity and bytes of any length; seq and the event_… ones say how the log
+-- is ordered and found, and m0001_log_postgres.sql goes on where PostgreSQL differs. Every *_at
+-- column is a BIGINT of milliseconds since 1970 (entity/src/instant.rs). Columns of large text come
+-- last, so that rows can be skipped over without reading them.
 
 CREATE TABLE project (
     id                 {uuid}  NOT NULL PRIMARY KEY,
@@ -178,7 +179,7 @@ CREATE INDEX attempt_firing ON attempt (firing_id, id);
 
 CREATE TABLE event (
     seq            {seq},
-    id             {uuid}   NOT NULL UNIQUE,
+    id             {uuid}   NOT NULL{event_id},
     project_id     {uuid}   NOT NULL,
     class          TEXT     NOT NULL,
     type           TEXT     NOT NULL,
@@ -198,10 +199,9 @@ CREATE TABLE event (
     is_test        BOOLEAN  NOT NULL,
     created_at     BIGINT   NOT NULL,
     data           TEXT,
-    payload        TEXT
-);
+    payload        TEXT{event_key};
 CREATE INDEX event_project ON event (project_id, seq);
-CREATE INDEX event_class ON event (class, created_at);
+{event_class}
 CREATE INDEX event_archive ON event (project_id, is_test, created_at);
 CREATE INDEX event_trigger ON event (trigger_id, seq) WHERE trigger_id IS NOT NULL;
 CREATE INDEX event_firing ON event (firing_id, seq) WHERE firing_id IS NOT NULL;

@@ -1,10 +1,16 @@
 //! Time and identity, injected: the only file that knows what time it is.
 //!
 //! Everything that is stored or compared (due instants, leases, retries, retention) asks a
-//! [`Clock`]; transport timeouts are tokio's. Tests use [`ManualClock`] and never sleep. On SQLite
-//! the authoritative clock is the process's own wall clock, read at each question, so that a
-//! firing is never early by the clock that its timer was accepted with.
+//! [`Clock`]; transport timeouts are tokio's. Tests use [`ManualClock`] and never sleep.
+//!
+//! **Which clock is the authority.** On SQLite the process's own wall clock, read at each question,
+//! so that a firing is never early by the clock that its timer was accepted with. On PostgreSQL the
+//! database's, for all processes: each measures how far the database's clock is from its own
+//! monotonic one ([`Clock::follow`]) and no longer looks at its own wall clock, which may be wrong
+//! or be set. A measurement is a bound: the database's clock showed at least that when its answer
+//! came, so that a process may lag it by a round trip and is never ahead.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,12 +31,26 @@ pub trait Clock: Send + Sync {
     fn mono(&self) -> Duration;
     /// Returns when `now() >= at`; at once when that is already so.
     async fn sleep_until(&self, at: Instant);
+    /// Returns after `ms`, whatever happens to `now` meanwhile: the pace of duties, which must not
+    /// stand still because a clock was set back.
+    async fn pause(&self, ms: i64);
+    /// From now on shows what the authority shows, which was `at` just now or is later. A clock
+    /// that is its own authority does not care.
+    fn follow(&self, _at: Instant) {}
 }
 
-/// The machine's clock.
+/// The machine's clock, until it is told to follow another.
 pub struct SystemClock {
     start: std::time::Instant,
+    /// What to add to the milliseconds of `mono`; [`OWN`] while nothing is followed.
+    offset_ms: AtomicI64,
 }
+
+/// Says that the machine's wall clock is the authority.
+const OWN: i64 = i64::MIN;
+/// Two measurements that are closer than this differ by the length of their round trips: the later
+/// of the two is nearer to the truth.
+const ROUND_TRIP_MS_MAX: i64 = 50;
 
 impl SystemClock {
     /// A clock whose `mono` counts from now.
@@ -38,7 +58,7 @@ impl SystemClock {
     pub fn new() -> Self {
         #[expect(clippy::disallowed_methods, reason = "this is the clock that all others ask")]
         let start = std::time::Instant::now();
-        Self { start }
+        Self { start, offset_ms: AtomicI64::new(OWN) }
     }
 }
 
@@ -51,6 +71,10 @@ impl Default for SystemClock {
 #[async_trait]
 impl Clock for SystemClock {
     fn now(&self) -> Instant {
+        let offset_ms = self.offset_ms.load(Ordering::Relaxed);
+        if offset_ms != OWN {
+            return Instant::from_millis(self.mono_ms().saturating_add(offset_ms));
+        }
         #[expect(clippy::disallowed_methods, reason = "this is the clock that all others ask")]
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let millis = since.map_or(0, |since| since.as_millis());
@@ -71,6 +95,26 @@ impl Clock for SystemClock {
             #[expect(clippy::disallowed_methods, reason = "this is where waiting happens")]
             tokio::time::sleep(left.min(NAP)).await;
         }
+    }
+
+    async fn pause(&self, ms: i64) {
+        #[expect(clippy::disallowed_methods, reason = "this is where waiting happens")]
+        tokio::time::sleep(Duration::from_millis(ms.unsigned_abs())).await;
+    }
+
+    fn follow(&self, at: Instant) {
+        let measured = at.millis() - self.mono_ms();
+        let known = self.offset_ms.load(Ordering::Relaxed);
+        let is_only_slower = known != OWN && (0..ROUND_TRIP_MS_MAX).contains(&(known - measured));
+        if !is_only_slower {
+            self.offset_ms.store(measured, Ordering::Relaxed);
+        }
+    }
+}
+
+impl SystemClock {
+    fn mono_ms(&self) -> i64 {
+        i64::try_from(self.start.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 }
 
@@ -112,6 +156,10 @@ impl Clock for ManualClock {
     async fn sleep_until(&self, at: Instant) {
         // The sender lives in `self`, so that waiting cannot fail while `self` is borrowed.
         let _ = self.now.subscribe().wait_for(|now| at <= *now).await;
+    }
+
+    async fn pause(&self, ms: i64) {
+        self.sleep_until(self.now().plus_ms(ms)).await;
     }
 }
 
@@ -161,6 +209,20 @@ mod tests {
         let made: Vec<EventId> = (0..10_000).map(|_| ids.make()).collect();
         assert!(made.windows(2).all(|pair| pair[0] < pair[1]));
         assert_eq!(stamped_at(made[0].0), at);
+    }
+
+    #[test]
+    fn a_clock_that_follows_shows_the_authority_and_is_not_held_back_by_a_slow_answer() {
+        let clock = SystemClock::new();
+        let at = |ms: i64| Instant::from_millis(1_800_000_000_000 + ms);
+        clock.follow(at(0));
+        let shown = clock.now();
+        assert!(at(0) <= shown && shown < at(40_000));
+        clock.follow(at(-20));
+        assert!(at(0) <= clock.now());
+        // Further back than any round trip: the authority itself was set.
+        clock.follow(at(-3_600_000));
+        assert!(clock.now() < at(-3_500_000));
     }
 
     #[tokio::test]

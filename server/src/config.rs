@@ -22,6 +22,8 @@ pub const ADMIN_KEY_CHARS_MAX: usize = 1_024;
 const OWN_KEY_PREFIX: &str = "blf_";
 /// The variable that names the binary to the tests, which run with it.
 const VARIABLE_OF_TESTS: &str = "BELFRY_BIN";
+/// What the other variables of the tests begin with.
+const PREFIX_OF_TESTS: &str = "BELFRY_TEST_";
 
 /// The database, for every command that opens one.
 #[derive(Args, Clone, Debug)]
@@ -242,7 +244,8 @@ pub fn refuse_unknown_variables(
     for name in names {
         let is_of_kubernetes =
             name.starts_with("BELFRY_PORT") || name.starts_with("BELFRY_SERVICE_");
-        let is_known = known.contains(&name.as_str()) || name == VARIABLE_OF_TESTS;
+        let is_of_tests = name == VARIABLE_OF_TESTS || name.starts_with(PREFIX_OF_TESTS);
+        let is_known = known.contains(&name.as_str()) || is_of_tests;
         if name.starts_with("BELFRY_") && !is_of_kubernetes && !is_known {
             return Err(format!("there is no setting {name}; belfry serve --help lists them"));
         }

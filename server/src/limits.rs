@@ -67,6 +67,8 @@ pub const SWEEP_MS: i64 = 5_000;
 pub const OVERDUE_MS: i64 = 2_000;
 /// How far ahead the due queue knows SQL (design: near-due window 5 min).
 pub const QUEUE_WINDOW_MS: i64 = 5 * 60_000;
+/// How often a process measures the database's clock: quartz drifts by some 50 µs in that time.
+pub const FOLLOW_MS: i64 = 1_000;
 /// Pace of the retention duty (seeds: purge at least every 5 min).
 pub const RETENTION_MS: i64 = 60_000;
 /// How long an idempotency key is remembered.
@@ -96,11 +98,21 @@ pub const SWEEP_ROWS_MAX: usize = 10_000;
 pub const PLAN_SCHEDULES_MAX: usize = 256;
 /// Rows that one retention statement deletes, so that the writer is never held for long.
 pub const RETENTION_ROWS_MAX: usize = 500;
-/// Commands that wait for the SQLite writer, for API and engine each.
+/// Changes that wait for the writer, for each origin.
 pub const WRITE_QUEUE_MAX: usize = 1_024;
-/// Commands of one SQLite commit.
+/// Changes of one commit.
 pub const WRITE_COMMANDS_MAX: usize = 256;
-/// After this the SQLite writer commits what it has (milliseconds).
+/// Connections to PostgreSQL that commit groups of clients' additions: one waits for the disk while
+/// the other works.
+pub const WRITE_API_CONNECTIONS: usize = 2;
+/// Connections to PostgreSQL for clients' edits, each a transaction of its own.
+pub const WRITE_EDIT_CONNECTIONS: usize = 2;
+/// Connections to PostgreSQL for the engine: claim, record, and one for everything else.
+pub const WRITE_ENGINE_CONNECTIONS: usize = 3;
+/// Connections to PostgreSQL that read. With those that write 12 a process, so that eight processes
+/// stay below PostgreSQL's default of 100.
+pub const READ_CONNECTIONS: usize = 5;
+/// After this a group of changes is committed as it is (milliseconds).
 pub const WRITE_COMMIT_MS_MAX: u64 = 2;
 /// Notices that the in-memory bus keeps for a slow listener; older ones are dropped, and it polls.
 pub const BUS_NOTICES_MAX: usize = 1_024;

@@ -15,8 +15,14 @@ use crate::schedule::DAY;
 /// How many rows each table has.
 pub async fn rows(app: &TestApp) -> Vec<(String, i64)> {
     let db = app.app.store().readers();
-    let query = |sql: String| Statement::from_string(DbBackend::Sqlite, sql);
-    let sql = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name".to_owned();
+    let backend = db.get_database_backend();
+    let query = |sql: String| Statement::from_string(backend, sql);
+    let sql = match backend {
+        DbBackend::Postgres => "SELECT tablename::text AS name FROM pg_tables \
+             WHERE schemaname = 'public' ORDER BY tablename",
+        _ => "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name",
+    };
+    let sql = sql.to_owned();
     let mut counts = Vec::new();
     for row in db.query_all_raw(query(sql)).await.expect("the tables") {
         let table: String = row.try_get("", "name").expect("a name");

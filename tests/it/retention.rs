@@ -147,6 +147,9 @@ async fn an_event_outlives_neither_its_age_nor_its_firing_for_it() {
 
 #[tokio::test]
 async fn the_file_gives_the_space_of_deleted_rows_back() {
+    if tests::is_postgres() {
+        return; // Its own vacuum does it.
+    }
     let app = TestApp::start().await;
     let order = trigger(&app, json!({ "name": "order" })).await;
     for _ in 0..20 {

@@ -90,6 +90,7 @@ async fn a_caller_that_leaves_does_not_undo_a_change_that_was_begun() {
     let app = TestApp::start().await;
     let (begun, is_begun) = oneshot::channel();
     let (go_on, may_go_on) = oneshot::channel::<()>();
+    let mut listener = app.app.bus().listen();
     let (store, row) = (app.app.store().clone(), named(&app, "begun"));
     let caller = tokio::spawn(async move {
         store
@@ -97,6 +98,7 @@ async fn a_caller_that_leaves_does_not_undo_a_change_that_was_begun() {
                 async move {
                     let _ = begun.send(());
                     let _ = may_go_on.await;
+                    change.notify(Notice::Replan);
                     project::insert(change, row).await
                 }
                 .boxed()
@@ -107,8 +109,8 @@ async fn a_caller_that_leaves_does_not_undo_a_change_that_was_begun() {
     caller.abort();
     assert!(caller.await.expect_err("it was aborted").is_cancelled());
     go_on.send(()).expect("the change still waits");
-    write(&app, Origin::Api, named(&app, "next")).await.expect("a change");
-    assert_eq!(names(&app).await, ["begun", "next"]);
+    assert_eq!(listener.next().await, Some(Notice::Replan));
+    assert_eq!(names(&app).await, ["begun"]);
 }
 
 #[tokio::test]

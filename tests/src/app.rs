@@ -15,10 +15,11 @@ use belfry::service::api_key::Made;
 use belfry::service::{Caller, Scope, Scopes, api_key, project};
 use entity::Instant;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
+
+use crate::database::Database;
 
 /// When every story begins: a Monday.
 pub const START: &str = "2026-03-02T10:00:00Z";
@@ -37,7 +38,7 @@ pub struct TestApp {
     key: Made,
     url: OnceCell<String>,
     /// Gone with the app.
-    dir: Arc<TempDir>,
+    database: Arc<Database>,
 }
 
 /// How much fits into one app.
@@ -68,35 +69,37 @@ impl TestApp {
     /// The same with room for `concurrency` firings at a time.
     pub async fn live_with(concurrency: usize) -> Self {
         let sizes = Sizes { concurrency, ..SIZES };
-        let app = Self::open(folder(), Arc::new(SystemClock::new()), None, sizes).await;
+        let app =
+            Self::open(Database::make().await, Arc::new(SystemClock::new()), None, sizes).await;
         app.listen().await;
         app
     }
 
     /// The same database after the process died and was started anew: nothing was given back.
     pub async fn restart(self) -> Self {
-        let (dir, clock) = (self.dir.clone(), self.clock.clone().expect("a manual clock"));
+        let (database, clock) =
+            (self.database.clone(), self.clock.clone().expect("a manual clock"));
         self.app.shutdown().at_once();
         self.app.store().close().await;
         drop(self);
-        let app = Self::open(dir, clock.clone(), Some(clock), SIZES).await;
+        let app = Self::open(database, clock.clone(), Some(clock), SIZES).await;
         app.engine.prepare().await.expect("the engine prepares");
         app
     }
 
     async fn start_with(sizes: Sizes) -> Self {
         let clock = Arc::new(ManualClock::new(instant(START)));
-        Self::open(folder(), clock.clone(), Some(clock), sizes).await
+        Self::open(Database::make().await, clock.clone(), Some(clock), sizes).await
     }
 
     async fn open(
-        dir: Arc<TempDir>,
+        database: Arc<Database>,
         clock: Arc<dyn Clock>,
         manual: Option<Arc<ManualClock>>,
         sizes: Sizes,
     ) -> Self {
         let settings = Settings {
-            database_url: format!("sqlite://{}/belfry.db", dir.path().display()),
+            database_url: database.url().to_owned(),
             master_key: MasterKey([7; 32]),
             allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
             concurrency: sizes.concurrency,
@@ -112,7 +115,7 @@ impl TestApp {
         let caller = api_key::authenticate(&app, Some(&key.text)).await.expect("the key holds");
         let engine = Engine::new(&app);
         let schema = schema(&app);
-        Self { app, engine, caller, clock: manual, schema, key, url: OnceCell::new(), dir }
+        Self { app, engine, caller, clock: manual, schema, key, url: OnceCell::new(), database }
     }
 
     /// What time it is.
@@ -253,10 +256,6 @@ impl TestApp {
     pub fn begin_shutdown(&self) {
         self.app.shutdown().begin();
     }
-}
-
-fn folder() -> Arc<TempDir> {
-    Arc::new(TempDir::new().expect("a folder for the database"))
 }
 
 fn async_stream(

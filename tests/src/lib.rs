@@ -4,10 +4,12 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod app;
+mod database;
 mod receiver;
 mod redact;
 pub mod services;
 
 pub use app::TestApp;
+pub use database::is_postgres;
 pub use receiver::{Answer, Received, Receiver};
 pub use redact::redact;

@@ -8,7 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use entity::{FiringId, Instant};
+use entity::{FiringId, Instant, ScheduleId};
 use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -99,10 +99,24 @@ impl Executor {
             })
             .await?;
         report.claimed = claimed.len();
+        let used_up = claim::one_time(&claimed);
         for claimed in claimed {
             self.start(claimed).await;
         }
+        self.set_processed(used_up).await?;
         Ok(report)
+    }
+
+    async fn set_processed(&self, schedules: Vec<ScheduleId>) -> Result<()> {
+        if schedules.is_empty() {
+            return Ok(());
+        }
+        self.app
+            .store()
+            .change(Origin::Engine, |change| {
+                async move { claim::set_processed(change, schedules).await }.boxed()
+            })
+            .await
     }
 
     /// Returns when nothing runs and everything is recorded: for tests, where time stands still.

@@ -14,14 +14,14 @@ use crate::store::{Origin, claim};
 pub(super) async fn run(executor: Arc<Executor>) {
     let app = executor.app().clone();
     let mut listener = app.bus().listen();
-    let mut renew_at = app.clock().now().plus_ms(LEASE_RENEW_MS);
+    let mut pause = app.clock().pause(LEASE_RENEW_MS);
     loop {
         tokio::select! {
-            () = app.clock().sleep_until(renew_at) => {
+            () = &mut pause => {
                 if let Err(error) = renew(&executor).await {
                     tracing::error!(%error, "leases could not be renewed");
                 }
-                renew_at = app.clock().now().plus_ms(LEASE_RENEW_MS);
+                pause = app.clock().pause(LEASE_RENEW_MS);
             }
             notice = listener.next() => {
                 if let Some(Notice::Cancelled(id)) = notice {

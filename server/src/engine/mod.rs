@@ -24,11 +24,13 @@ pub mod retention;
 pub mod run;
 mod slots;
 pub mod sweeper;
+pub mod timekeeper;
 
 pub use executor::Executor;
 pub use planner::Planner;
 pub use retention::Retention;
 pub use sweeper::Sweeper;
+pub use timekeeper::Timekeeper;
 
 /// All duties of one process.
 pub struct Engine {
@@ -40,6 +42,8 @@ pub struct Engine {
     pub sweeper: Sweeper,
     /// Old rows into nothing.
     pub retention: Retention,
+    /// The database's clock into this process's.
+    pub timekeeper: Timekeeper,
 }
 
 impl Engine {
@@ -51,6 +55,7 @@ impl Engine {
             executor: Arc::new(Executor::new(app)),
             sweeper: Sweeper::new(app),
             retention: Retention::new(app),
+            timekeeper: Timekeeper::new(app),
         }
     }
 
@@ -60,6 +65,7 @@ impl Engine {
     /// # Errors
     /// The database's own.
     pub async fn prepare(&self) -> Result<()> {
+        self.timekeeper.run_once().await?;
         self.sweeper.reclaim().await?;
         while self.planner.run_once().await?.schedules != 0 {}
         self.sweeper.run_once().await?;
@@ -69,7 +75,8 @@ impl Engine {
     /// Runs every duty until shutdown has begun and what was begun is finished.
     pub async fn run(self) {
         let mut duties = JoinSet::new();
-        let Self { planner, executor, sweeper, retention } = self;
+        let Self { planner, executor, sweeper, retention, timekeeper } = self;
+        duties.spawn(async move { timekeeper.run().await });
         duties.spawn(async move { planner.run().await });
         duties.spawn(async move { sweeper.run().await });
         duties.spawn(async move { retention.run().await });

@@ -34,14 +34,15 @@ impl Planner {
         while !shutdown.is_begun() {
             let next = match self.run_once().await {
                 Ok(report) if report.schedules != 0 => continue,
-                Ok(_) => self.next_look().await,
+                Ok(_) => plan::next_look(self.app.store()).await.unwrap_or(None),
                 Err(error) => {
                     tracing::error!(%error, "planning failed; it will be tried again");
-                    self.pause()
+                    None
                 }
             };
             tokio::select! {
-                () = self.app.clock().sleep_until(next) => {}
+                () = self.app.clock().sleep_until(next.unwrap_or(Instant::MAX)) => {}
+                () = self.app.clock().pause(SWEEP_MS) => {}
                 () = replan(&mut listener) => {}
                 () = shutdown.begun() => {}
             }
@@ -68,18 +69,6 @@ impl Planner {
                 async move { plan::advance_due(change, &ids, now, &missed, limit).await }.boxed()
             })
             .await
-    }
-
-    async fn next_look(&self) -> Instant {
-        let pause = self.pause();
-        match plan::next_look(self.app.store()).await {
-            Ok(Some(next)) => next.min(pause),
-            _ => pause,
-        }
-    }
-
-    fn pause(&self) -> Instant {
-        self.app.clock().now().plus_ms(SWEEP_MS)
     }
 }
 

@@ -38,12 +38,12 @@ impl Retention {
     pub async fn run(&self) {
         let shutdown = self.app.shutdown().clone();
         while !shutdown.is_begun() {
-            if let Err(error) = self.run_once().await {
+            let made = self.app.store().prepare_log(self.app.clock().now()).await;
+            if let Err(error) = made.and(self.run_once().await.map(drop)) {
                 tracing::error!(%error, "retention failed; it will be tried again");
             }
-            let next = self.app.clock().now().plus_ms(RETENTION_MS);
             tokio::select! {
-                () = self.app.clock().sleep_until(next) => {}
+                () = self.app.clock().pause(RETENTION_MS) => {}
                 () = shutdown.begun() => {}
             }
         }
@@ -55,9 +55,10 @@ impl Retention {
     /// The database's own; what was deleted until then stays deleted.
     pub async fn run_once(&self) -> Result<Report> {
         let now = self.app.clock().now();
-        let mut report = Report::default();
         let store = self.app.store();
         let delete_after_ms = self.app.settings().delete_after_ms;
+        let dropped = store.drop_log(now.plus_ms(-delete_after_ms)).await?;
+        let mut report = Report { events: dropped, ..Report::default() };
         loop {
             let batch = store
                 .change(Origin::Engine, move |change| {

@@ -63,12 +63,15 @@ impl Sweeper {
         Ok(Report { pushed, freed })
     }
 
-    /// Frees everything that an earlier process of this database was executing.
+    /// Frees everything that an earlier process of this database was executing, where it is this
+    /// process's alone.
     ///
     /// # Errors
     /// The database's own.
     pub async fn reclaim(&self) -> Result<usize> {
-        self.free(self.app.clock().now(), Ended::All).await
+        // Where other processes work too, what is leased may be theirs; leases end by themselves.
+        let which = if self.app.store().is_shared() { Ended::NotRenewed } else { Ended::All };
+        self.free(self.app.clock().now(), which).await
     }
 
     async fn free(&self, now: Instant, which: Ended) -> Result<usize> {

@@ -14,7 +14,7 @@ use crate::domain::page::{Page, Slice};
 use crate::domain::text::Check;
 use crate::error::{Error, Result, refuse_if_any};
 use crate::limits::{DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX};
-use crate::store::{Change, Origin, action as store, event, trigger};
+use crate::store::{Change, Lock, Origin, action as store, event, trigger};
 
 /// An action to make.
 #[derive(Clone, Debug, Serialize)]
@@ -76,8 +76,9 @@ pub async fn create(app: &App, caller: &Caller, input: Create) -> Result<row::Mo
     let version = version::Model { action_id: row.id, number: 1, body, created_at: now };
     let event = changed(app, caller, "action.created", &row);
     app.store()
-        .change(Origin::Api, move |change| {
+        .change(Origin::Edit, move |change| {
             async move {
+                change.lock(Lock::Definitions(row.project_id)).await?;
                 if let Some(ids) = once.repeated(change, row.project_id, now).await? {
                     return get(change, row.project_id, ids[0]).await;
                 }
@@ -107,8 +108,9 @@ pub async fn update(app: &App, caller: &Caller, input: Update) -> Result<row::Mo
     let (app, caller) = (app.clone(), caller.clone());
     let store = app.store().clone();
     store
-        .change(Origin::Api, move |change| {
+        .change(Origin::Edit, move |change| {
             async move {
+                change.lock(Lock::Definitions(caller.project)).await?;
                 let mut row = get(change, caller.project, input.id).await?;
                 expect_version(input.expected_version, row.version)?;
                 let now = app.clock().now();
@@ -147,8 +149,9 @@ pub async fn delete(
     let (app, caller) = (app.clone(), caller.clone());
     let store = app.store().clone();
     store
-        .change(Origin::Api, move |change| {
+        .change(Origin::Edit, move |change| {
             async move {
+                change.lock(Lock::Definitions(caller.project)).await?;
                 let mut row = get(change, caller.project, id).await?;
                 expect_version(expected_version, row.version)?;
                 let triggers = trigger::count_naming(change, id).await?;

@@ -135,7 +135,7 @@ pub async fn revoke(app: &App, project: ProjectId, id: KeyId) -> Result<()> {
     let now = app.clock().now();
     let event = changed(app, project, "key.revoked", &id.to_string());
     app.store()
-        .change(Origin::Api, move |change| {
+        .change(Origin::Edit, move |change| {
             async move {
                 if !store::set_revoked(change, project, id, now).await? {
                     return Err(Error::not_found("id", "API key", id));

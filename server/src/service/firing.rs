@@ -20,7 +20,7 @@ use crate::limits::{DELAY_MS_MAX, NAME_CHARS_MAX, PAYLOAD_BYTES_MAX};
 use crate::store::firing::SortKey;
 use crate::store::page::Sort;
 use crate::store::{
-    Change, Origin, action as actions, event, firing as store, trigger as triggers,
+    Change, Lock, Origin, action as actions, event, firing as store, trigger as triggers,
 };
 
 /// When a firing asked for is to run.
@@ -152,7 +152,7 @@ pub async fn cancel(app: &App, caller: &Caller, id: FiringId) -> Result<row::Mod
     caller.require(Scope::Write)?;
     let (app, caller) = (app.clone(), caller.clone());
     let db = app.store().clone();
-    db.change(Origin::Api, move |change| {
+    db.change(Origin::Edit, move |change| {
         async move {
             let before = get(change, caller.project, id).await?;
             let is_open = matches!(
@@ -184,7 +184,7 @@ pub async fn replay(app: &App, caller: &Caller, input: Replay) -> Result<row::Mo
     refuse_if_any(check.problems)?;
     let (app, caller) = (app.clone(), caller.clone());
     let db = app.store().clone();
-    db.change(Origin::Api, move |change| {
+    db.change(Origin::Edit, move |change| {
         async move {
             let now = app.clock().now();
             if let Some(ids) = once.repeated(change, caller.project, now).await? {
@@ -222,7 +222,7 @@ pub async fn skip(app: &App, caller: &Caller, id: FiringId) -> Result<row::Model
     caller.require(Scope::Write)?;
     let (app, caller) = (app.clone(), caller.clone());
     let db = app.store().clone();
-    db.change(Origin::Api, move |change| {
+    db.change(Origin::Edit, move |change| {
         async move {
             let before = get(change, caller.project, id).await?;
             if before.status != Status::Failed {
@@ -311,6 +311,8 @@ pub(super) async fn accept(
     due: Instant,
     now: Instant,
 ) -> Result<row::Model> {
+    // Whoever deletes the trigger sees this firing, or this sees that it is gone.
+    change.lock(Lock::DefinitionsShared(caller.project)).await?;
     let found = triggers::get(change, caller.project, trigger).await?;
     let found = found.ok_or_else(|| Error::not_found("triggerId", "trigger", trigger))?;
     if found.is_test && !triggers::set_consumed(change, found.id, now).await? {

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::domain::text::Check;
 use crate::error::{Error, Result, refuse_if_any};
 use crate::limits::NAME_CHARS_MAX;
-use crate::store::{Origin, project as store};
+use crate::store::{Lock, Origin, project as store};
 
 /// The name of the project that first start makes.
 pub const DEFAULT_NAME: &str = "default";
@@ -78,6 +78,7 @@ pub async fn bootstrap(app: &App, admin_key: Option<String>) -> Result<Option<ap
         .store()
         .change(Origin::Api, |change| {
             async move {
+                change.lock(Lock::FirstStart).await?;
                 let is_first = store::is_empty(change).await?;
                 if is_first {
                     store::insert(change, row).await?;

@@ -18,7 +18,7 @@ use crate::domain::text::Check;
 use crate::error::{Error, Problem, Result, refuse_if_any};
 use crate::limits::{BATCH_ROWS_MAX, BULK_ROWS_MAX, PAYLOAD_BYTES_MAX};
 use crate::store::firing::{Filter, SortKey};
-use crate::store::{Change, Origin, action as actions, firing as store, trigger as triggers};
+use crate::store::{Change, Lock, Origin, action as actions, firing as store, trigger as triggers};
 
 /// How long a timer runs.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -252,6 +252,7 @@ async fn aim(
     match target {
         Target::Url(_) => Ok(row),
         Target::Action(id) => {
+            change.lock(Lock::DefinitionsShared(caller.project)).await?;
             let action = actions::get(change, caller.project, id).await?;
             let action = action.ok_or_else(|| Error::not_found("actionId", "action", id))?;
             let action_version = Some(action.definition);

@@ -20,7 +20,7 @@ use crate::domain::text::Check;
 use crate::error::{Error, Result, refuse_if_any};
 use crate::limits::{NAME_CHARS_MAX, SCHEMA_BYTES_MAX};
 use crate::store::{
-    Change, Origin, action as actions, event, schedule as schedules, trigger as store,
+    Change, Lock, Origin, action as actions, event, schedule as schedules, trigger as store,
 };
 
 /// What a trigger runs.
@@ -121,8 +121,9 @@ pub async fn create(app: &App, caller: &Caller, input: Create) -> Result<row::Mo
     let (app, caller) = (app.clone(), caller.clone());
     let store = app.store().clone();
     store
-        .change(Origin::Api, move |change| {
+        .change(Origin::Edit, move |change| {
             async move {
+                change.lock(Lock::Definitions(caller.project)).await?;
                 if let Some(ids) = once.repeated(change, caller.project, now).await? {
                     return get(change, caller.project, ids[0]).await;
                 }
@@ -157,8 +158,9 @@ pub async fn update(app: &App, caller: &Caller, input: Update) -> Result<row::Mo
     let (app, caller) = (app.clone(), caller.clone());
     let store = app.store().clone();
     store
-        .change(Origin::Api, move |change| {
+        .change(Origin::Edit, move |change| {
             async move {
+                change.lock(Lock::Definitions(caller.project)).await?;
                 let mut row = get(change, caller.project, input.id).await?;
                 expect_version(input.expected_version, row.version)?;
                 let now = app.clock().now();
@@ -209,8 +211,9 @@ pub async fn delete(
     let (app, caller) = (app.clone(), caller.clone());
     let store = app.store().clone();
     store
-        .change(Origin::Api, move |change| {
+        .change(Origin::Edit, move |change| {
             async move {
+                change.lock(Lock::Definitions(caller.project)).await?;
                 let mut row = get(change, caller.project, id).await?;
                 expect_version(expected_version, row.version)?;
                 let now = app.clock().now();
@@ -245,8 +248,9 @@ pub async fn pause(
     let (app, caller) = (app.clone(), caller.clone());
     let store = app.store().clone();
     store
-        .change(Origin::Api, move |change| {
+        .change(Origin::Edit, move |change| {
             async move {
+                change.lock(Lock::Definitions(caller.project)).await?;
                 let mut row = get(change, caller.project, id).await?;
                 if row.state == State::Paused {
                     return Err(Error::conflict("id", "expected a trigger that is ACTIVE"));
@@ -288,8 +292,9 @@ pub async fn resume(app: &App, caller: &Caller, id: TriggerId) -> Result<row::Mo
     let (app, caller) = (app.clone(), caller.clone());
     let store = app.store().clone();
     store
-        .change(Origin::Api, move |change| {
+        .change(Origin::Edit, move |change| {
             async move {
+                change.lock(Lock::Definitions(caller.project)).await?;
                 let mut row = get(change, caller.project, id).await?;
                 if row.state != State::Paused {
                     return Err(Error::conflict("id", "expected a trigger that is PAUSED"));

@@ -1,12 +1,23 @@
-//! Many rows in one statement, in a few fixed sizes: each size is one prepared statement, and the
-//! number of bound values stays below what the engines take (SQLite 32,766, PostgreSQL 65,535).
+//! Many rows in one statement.
+//!
+//! SQLite takes them as parameters, in a few fixed sizes: each size is one prepared statement, and
+//! the number of bound values stays below its 32,766. PostgreSQL takes any number of them as one
+//! parameter, a JSON array that it reads as rows of the table: one prepared statement, one value to
+//! bind instead of thousands, and the types are the table's own.
 
-use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ConnectionTrait, DbBackend, EntityTrait, IdenStatic,
+    IntoActiveModel, Iterable, Value,
+};
+use serde_json::{Map, Value as Json};
 
-use crate::error::Result;
+use super::sql;
+use crate::error::{Error, Result};
 
-/// Rows of one statement, greatest first.
+/// Rows of one statement on SQLite, greatest first.
 pub(super) const SIZES: [usize; 4] = [128, 32, 8, 1];
+/// Rows of one statement on PostgreSQL: a few MiB at most, with payloads of the usual size.
+const ROWS_MAX: usize = 1_000;
 
 /// Splits `rows` into runs of the fixed sizes.
 pub(super) fn runs<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
@@ -29,10 +40,62 @@ where
     A: ActiveModelTrait<Entity = E> + Send,
 {
     let rows: Vec<A> = rows.collect();
+    if db.get_database_backend() == DbBackend::Postgres {
+        for run in rows.chunks(ROWS_MAX) {
+            let columns = columns::<E>();
+            let table = E::default().table_name().to_owned();
+            let statement = format!(
+                "INSERT INTO {table} ({columns}) \
+                 SELECT {columns} FROM json_populate_recordset(NULL::{table}, ?::json)"
+            );
+            let statement = sql::statement(db.get_database_backend(), &statement, [json(run)?]);
+            db.execute_raw(statement).await?;
+        }
+        return Ok(());
+    }
     for run in runs(&rows) {
         E::insert_many(run.iter().cloned()).exec_without_returning(db).await?;
     }
     Ok(())
+}
+
+/// The columns of a table, quoted and separated.
+pub(super) fn columns<E: EntityTrait>() -> String {
+    let quoted = E::Column::iter().map(|column| format!("\"{}\"", column.as_str()));
+    quoted.collect::<Vec<_>>().join(", ")
+}
+
+/// Rows as the JSON array that PostgreSQL reads; what is NULL or not set is left out.
+pub(super) fn json<A: ActiveModelTrait>(rows: &[A]) -> Result<Value> {
+    let mut array = Vec::with_capacity(rows.len());
+    for row in rows {
+        let mut object = Map::new();
+        for column in <A::Entity as EntityTrait>::Column::iter() {
+            if let ActiveValue::Set(value) | ActiveValue::Unchanged(value) = row.get(column)
+                && let Some(value) = json_value(value)?
+            {
+                object.insert(column.as_str().to_owned(), value);
+            }
+        }
+        array.push(Json::Object(object));
+    }
+    Ok(Json::Array(array).to_string().into())
+}
+
+fn json_value(value: Value) -> Result<Option<Json>> {
+    Ok(match value {
+        Value::Bool(value) => value.map(Json::from),
+        Value::SmallInt(value) => value.map(Json::from),
+        Value::Int(value) => value.map(Json::from),
+        Value::BigInt(value) => value.map(Json::from),
+        Value::String(value) => value.map(Json::from),
+        Value::Uuid(value) => value.map(|value| value.to_string().into()),
+        Value::Bytes(value) => value.map(|value| {
+            let digits = value.iter().map(|byte| format!("{byte:02x}"));
+            format!("\\x{}", digits.collect::<String>()).into()
+        }),
+        other => return Err(Error::Internal(format!("no column holds {other:?}"))),
+    })
 }
 
 #[cfg(test)]

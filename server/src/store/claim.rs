@@ -7,14 +7,15 @@
 
 use entity::firing::{Cause, Model};
 use entity::schedule::{self, Kind};
-use entity::{FiringId, Instant, TypedId};
+use entity::{FiringId, Instant, ScheduleId, TypedId};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Statement, Value,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, Statement,
+    Value,
 };
 use uuid::Uuid;
 
-use super::{Change, bulk, trigger};
+use super::{Change, bulk, page, sql, trigger};
 use crate::domain::outbox::Notice;
 use crate::domain::planning::missed_before;
 use crate::error::Result;
@@ -44,9 +45,8 @@ pub struct Claimed {
 /// Takes those of `ids` that may run now, in the order of their instants.
 pub async fn claim(change: &Change, ids: &[FiringId], lease: Lease) -> Result<Vec<Claimed>> {
     let mut claimed = Vec::with_capacity(ids.len());
-    for run in bulk::runs(ids) {
-        let rows = change.tx().query_all_raw(statement(change, run, lease)).await?;
-        for row in rows {
+    for statement in statements(change, ids, lease) {
+        for row in change.tx().query_all_raw(statement).await? {
             claimed.push(Claimed {
                 trigger_name: row.try_get("", "trigger_name")?,
                 signing_generation: row.try_get("", "signing_generation")?,
@@ -56,7 +56,6 @@ pub async fn claim(change: &Change, ids: &[FiringId], lease: Lease) -> Result<Ve
     }
     claimed.sort_by_key(|claimed| (claimed.firing.due_at, claimed.firing.id));
     let claimed = use_up_tests(change, claimed, lease.now).await?;
-    set_processed(change, &claimed).await?;
     for Claimed { firing, .. } in &claimed {
         change.notify(Notice::Changed(firing.project_id, firing.id));
     }
@@ -80,8 +79,7 @@ pub async fn renew(
         let mut values: Vec<Value> = vec![until.millis().into()];
         values.extend(run.iter().map(|id| Value::from(id.uuid())));
         values.push(owner.into());
-        let statement = Statement::from_sql_and_values(change.backend(), sql, values);
-        for row in change.tx().query_all_raw(statement).await? {
+        for row in change.tx().query_all_raw(change.statement(&sql, values)).await? {
             owned.push(row.try_get("", "id")?);
         }
     }
@@ -92,19 +90,27 @@ pub async fn renew(
 pub async fn release(change: &Change, owner: Uuid) -> Result<u64> {
     let sql = "UPDATE firing SET status = 'SCHEDULED', attempts = attempts - 1, lease_owner = NULL, \
                lease_until = NULL WHERE status = 'EXECUTING' AND lease_owner = ?";
-    let statement = Statement::from_sql_and_values(change.backend(), sql, [owner.into()]);
+    let statement = change.statement(sql, [owner.into()]);
     Ok(change.tx().execute_raw(statement).await?.rows_affected())
 }
 
-fn statement(change: &Change, ids: &[FiringId], lease: Lease) -> Statement {
-    let places = vec!["?"; ids.len()].join(", ");
-    let sql = format!(include_str!("claim.sql"), ids = places);
-    let mut values: Vec<Value> =
-        vec![lease.owner.into(), lease.until.millis().into(), lease.now.millis().into()];
-    values.extend(ids.iter().map(|id| Value::from(id.uuid())));
-    values.push(lease.now.millis().into());
-    values.push(missed_before(lease.now).millis().into());
-    Statement::from_sql_and_values(change.backend(), sql, values)
+fn statements(change: &Change, ids: &[FiringId], lease: Lease) -> Vec<Statement> {
+    let (owner, until) = (Value::from(lease.owner), Value::from(lease.until.millis()));
+    let now = || Value::from(lease.now.millis());
+    let missed = || Value::from(missed_before(lease.now).millis());
+    if change.backend() == DbBackend::Postgres {
+        let values = [sql::array(ids), now(), missed(), owner, until, now()];
+        return vec![change.statement(include_str!("claim_postgres.sql"), values)];
+    }
+    let statement = |run: &[FiringId]| {
+        let places = vec!["?"; run.len()].join(", ");
+        let sql = format!(include_str!("claim.sql"), ids = places);
+        let mut values = vec![owner.clone(), until.clone(), now()];
+        values.extend(run.iter().map(|id| Value::from(id.uuid())));
+        values.extend([now(), missed()]);
+        change.statement(&sql, values)
+    };
+    bulk::runs(ids).map(statement).collect()
 }
 
 /// A planned firing of a test trigger uses it up here, and with it all others that are planned: one
@@ -128,24 +134,25 @@ async fn use_up_tests(
     Ok(kept)
 }
 
-/// A one-time schedule has nothing ahead once its firing was taken.
-async fn set_processed(change: &Change, claimed: &[Claimed]) -> Result<()> {
+/// Marks the one-time schedules among those of `claimed` as PROCESSED: nothing lies ahead of them
+/// any more. A change of its own, after the claim: a claim never waits for a schedule that somebody
+/// edits.
+pub async fn set_processed(change: &Change, schedules: Vec<ScheduleId>) -> Result<()> {
     use schedule::{Column, Entity, State};
-    let is_once = |kind| matches!(kind, Some(Kind::At | Kind::In));
-    let ids: Vec<Uuid> = claimed
-        .iter()
-        .filter(|claimed| is_once(claimed.firing.schedule_kind))
-        .filter_map(|claimed| claimed.firing.schedule_id.map(TypedId::uuid))
-        .collect();
-    if ids.is_empty() {
-        return Ok(());
-    }
     Entity::update_many()
         .col_expr(Column::State, Expr::value(State::Processed))
-        .filter(Column::Id.is_in(ids))
+        .filter(Column::Id.is_in(page::uuids(&schedules)))
         .filter(Column::State.eq(State::Scheduled))
         .filter(Expr::col(Column::NextAt).is_null())
         .exec(change.tx())
         .await?;
     Ok(())
+}
+
+/// The one-time schedules whose firing is among `claimed`.
+#[must_use]
+pub fn one_time(claimed: &[Claimed]) -> Vec<ScheduleId> {
+    let is_once = |kind| matches!(kind, Some(Kind::At | Kind::In));
+    let once = claimed.iter().filter(|claimed| is_once(claimed.firing.schedule_kind));
+    once.filter_map(|claimed| claimed.firing.schedule_id).collect()
 }

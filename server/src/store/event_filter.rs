@@ -20,6 +20,7 @@ use entity::{Instant, TypedId};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{Condition, DbBackend, Value as Bound};
 
+use super::page;
 use crate::domain::filter::{Field, Filter, Kind, Op, Value, archived_until_ms, boolean_passes};
 
 /// The retention class of what Belfry writes itself.
@@ -92,7 +93,9 @@ impl Dialect {
                 let items: Option<Vec<_>> = items.iter().map(|item| bound(kind, item)).collect();
                 column.is_not_in(items?)
             }
-            (Op::Contains, Value::Text(part)) if is_text(kind) => self.contains(column, part),
+            (Op::Contains, Value::Text(part)) if is_text(kind) => {
+                page::contains(column, part, self.backend)
+            }
             (Op::StartsWith, Value::Text(start)) if is_text(kind) => {
                 self.starts_with(column, start)
             }
@@ -117,15 +120,6 @@ impl Dialect {
             (false, true) => class.ne(OWN).or(created_at.gt(self.archived_until_ms)),
             (false, false) => constant(Truth::Never),
         }
-    }
-
-    fn contains(&self, column: Expr, part: &str) -> Expr {
-        let part = Expr::val(part.to_ascii_lowercase());
-        let found = match self.backend {
-            DbBackend::Postgres => r#"strpos(lower($1 COLLATE "C"), $2) > 0"#,
-            _ => "instr(lower(?), ?) > 0",
-        };
-        Expr::cust_with_exprs(found, [column, part])
     }
 
     fn starts_with(&self, column: Expr, start: &str) -> Expr {

@@ -4,8 +4,8 @@
 use entity::firing::{Cause, Column, Entity, Model, Status};
 use entity::{FiringId, Instant, ProjectId, ScheduleId, TriggerId, TypedId};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel,
-    PaginatorTrait, QueryFilter, QuerySelect, Select,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait,
+    IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect, Select,
 };
 
 use super::page::{self, Sort, compare, compare_text};
@@ -79,7 +79,7 @@ pub async fn find_many(store: &Store, project: ProjectId, ids: &[FiringId]) -> R
 
 /// One firing, as a change sees it.
 pub async fn get(change: &Change, project: ProjectId, id: FiringId) -> Result<Option<Model>> {
-    Ok(of(project).filter(Column::Id.eq(id)).one(change.tx()).await?)
+    Ok(of(project).filter(Column::Id.eq(id)).lock_exclusive().one(change.tx()).await?)
 }
 
 /// The accepted firings of a trigger that are not over: what its deletion cancels.
@@ -91,6 +91,7 @@ pub async fn get_open_of_trigger(
     let open = [Status::Waiting, Status::Scheduled, Status::Executing, Status::Retrying];
     let select =
         of(project).filter(Column::TriggerId.eq(trigger)).filter(Column::Status.is_in(open));
+    let select = sea_orm::QueryOrder::order_by_asc(select, Column::Id).lock_exclusive();
     Ok(select.all(change.tx()).await?)
 }
 
@@ -102,7 +103,7 @@ pub async fn list(
     sort: Sort<Column>,
     page: &Page,
 ) -> Result<Slice<Model>> {
-    let select = of(project).filter(condition(filter));
+    let select = of(project).filter(condition(filter, store.backend()));
     page::read(store.readers(), select, sort, page, |row| {
         let key = match sort.key {
             Some(Column::DueAt) => row.due_at.millis(),
@@ -116,7 +117,7 @@ pub async fn list(
 
 /// How many match.
 pub async fn count(store: &Store, project: ProjectId, filter: &Filter) -> Result<u64> {
-    Ok(of(project).filter(condition(filter)).count(store.readers()).await?)
+    Ok(of(project).filter(condition(filter, store.backend())).count(store.readers()).await?)
 }
 
 /// Adds firings, many in one statement.
@@ -156,7 +157,7 @@ fn of(project: ProjectId) -> Select<Entity> {
     Entity::find().filter(Column::ProjectId.eq(project))
 }
 
-fn condition(filter: &Filter) -> Condition {
+fn condition(filter: &Filter, backend: DbBackend) -> Condition {
     let mut all = Condition::all();
     macro_rules! add {
         ($($field:ident => $column:ident with $compare:ident;)*) => {$(
@@ -165,6 +166,7 @@ fn condition(filter: &Filter) -> Condition {
             }
         )*};
     }
+    let compare_correlation = |column, comparator: &_| compare_text(column, comparator, backend);
     add! {
         trigger => TriggerId with compare;
         schedule => ScheduleId with compare;
@@ -173,20 +175,21 @@ fn condition(filter: &Filter) -> Condition {
         created_at => CreatedAt with compare;
         due_at => DueAt with compare;
         nominal_at => NominalAt with compare;
-        correlation_id => CorrelationId with compare_text;
+        correlation_id => CorrelationId with compare_correlation;
     }
     if let Some(is_test) = filter.is_test {
         all = all.add(Column::IsTest.eq(is_test));
     }
     for part in &filter.and {
-        all = all.add(condition(part));
+        all = all.add(condition(part, backend));
     }
     if !filter.or.is_empty() {
-        all =
-            all.add(filter.or.iter().fold(Condition::any(), |any, part| any.add(condition(part))));
+        all = all.add(
+            filter.or.iter().fold(Condition::any(), |any, part| any.add(condition(part, backend))),
+        );
     }
     if let Some(part) = &filter.not {
-        all = all.add(condition(part).not());
+        all = all.add(condition(part, backend).not());
     }
     all
 }

@@ -4,7 +4,7 @@ use entity::ProjectId;
 use entity::idempotency::{Column, Entity, Model};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
 
-use super::{Change, Store};
+use super::{Change, Lock, Store};
 use crate::error::Result;
 
 /// What `key` stands for in this project.
@@ -14,6 +14,8 @@ pub async fn find(store: &Store, project: ProjectId, key: &str) -> Result<Option
 
 /// The same, as a change sees it.
 pub async fn get(change: &Change, project: ProjectId, key: &str) -> Result<Option<Model>> {
+    // Of two calls at the same time the second waits, and then sees what the first made.
+    change.lock(Lock::Key(project, key)).await?;
     find_in(change.tx(), project, key).await
 }
 

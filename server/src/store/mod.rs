@@ -6,11 +6,22 @@
 //!
 //! Reads use a pool of readers. Every mutation is a [`Change`]: one transaction that is either
 //! there or not, with an [`Outbox`] of what the queue and the bus hear once it is committed.
+//!
+//! **Two homes**, chosen by the URL. On SQLite there is one writer, so that changes never meet. On
+//! PostgreSQL they do: what a change reads in order to decide, it locks (`FOR UPDATE`, in the
+//! functions named `get…`; SQLite has no such words and needs none), or it is a compare-and-set,
+//! or it holds a [`Change::lock`]. Locks are taken in this order, and the log's is the last:
+//! a lock by name, schedules, triggers, firings.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use entity::{Instant, event as log};
 use futures_util::future::BoxFuture;
-use sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqlErr};
+use migration::{Migrator, MigratorTrait as _};
+use sea_orm::{
+    ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqlErr,
+    Statement, Value,
+};
 
 use crate::domain::outbox::{Due, Notice, Outbox};
 use crate::error::{Error, Result};
@@ -20,16 +31,20 @@ pub mod api_key;
 pub mod attempt;
 mod bulk;
 pub mod claim;
+mod command;
 pub mod event;
 pub mod event_filter;
 pub mod firing;
 pub mod idempotency;
 pub mod page;
+mod partition;
 pub mod plan;
+mod postgres;
 pub mod project;
 pub mod record;
 pub mod retention;
 pub mod schedule;
+mod sql;
 mod sqlite;
 pub mod sweep;
 pub mod trigger;
@@ -43,28 +58,95 @@ use writer::Writer;
 #[derive(Clone)]
 pub struct Store {
     readers: DatabaseConnection,
+    writers: DatabaseConnection,
     writer: Writer,
 }
 
 /// What happens after a commit, before it is acknowledged; must not block.
 pub type AfterCommit = Arc<dyn Fn(Outbox) + Send + Sync>;
 
-/// One mutation in progress: a savepoint of its own inside a group commit.
+/// One mutation in progress: a transaction, or a savepoint of its own inside a group commit.
 pub struct Change {
     tx: DatabaseTransaction,
     outbox: Mutex<Outbox>,
+    events: Mutex<Vec<log::Model>>,
+}
+
+/// What a change may have to itself.
+#[derive(Clone, Copy, Debug)]
+pub enum Lock<'a> {
+    /// The definitions of a project: its triggers, schedules and actions change one at a time.
+    Definitions(entity::ProjectId),
+    /// The same, held by many at once, of those who only rely on the definitions to stay.
+    DefinitionsShared(entity::ProjectId),
+    /// An idempotency key of a project.
+    Key(entity::ProjectId, &'a str),
+    /// The first start of a database.
+    FirstStart,
 }
 
 impl Store {
-    /// Opens the database at `url` (`sqlite://path` or `sqlite:path`), makes it when it is missing
-    /// and brings its schema up to date.
+    /// Opens the database at `url` (`sqlite://path`, which is made when it is missing, or
+    /// `postgres://…`) and brings its schema up to date.
     ///
     /// # Errors
-    /// A sentence that names what is wrong with the URL, the file or its schema.
+    /// A sentence that names what is wrong with the URL, the database or its schema.
     pub async fn open(url: &str, after_commit: AfterCommit) -> Result<Self, String> {
-        let (write, readers) = sqlite::open(url).await?;
-        let writer = Writer::start(write, after_commit);
-        Ok(Self { readers, writer })
+        if is_postgres(url) {
+            let (writers, readers) = postgres::open(url).await?;
+            let writer = Writer::start_pooled(writers.clone(), after_commit);
+            return Ok(Self { readers, writers, writer });
+        }
+        let (writers, readers) = sqlite::open(url).await?;
+        let writer = Writer::start_single(writers.clone(), after_commit);
+        Ok(Self { readers, writers, writer })
+    }
+
+    /// The engine that statements are written for.
+    #[must_use]
+    pub fn backend(&self) -> DbBackend {
+        self.readers.get_database_backend()
+    }
+
+    /// Whether other processes may work on the same database, so that a lease may be theirs and
+    /// the clock is the database's.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.backend() == DbBackend::Postgres
+    }
+
+    /// What time it is at a database that is shared; it was that time or is by now later.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn now(&self) -> Result<Option<Instant>> {
+        if !self.is_shared() {
+            return Ok(None);
+        }
+        Ok(Some(Instant::from_millis(postgres::now_ms(&self.readers).await?)))
+    }
+
+    /// Makes the partitions of the log that will be needed, where there are any.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn prepare_log(&self, now: Instant) -> Result<()> {
+        if self.is_shared() {
+            partition::prepare(&self.writers, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Drops the partitions of Belfry's own events that ended at or before `until`; how many.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn drop_log(&self, until: Instant) -> Result<u64> {
+        if self.is_shared() {
+            Ok(partition::drop_until(&self.writers, until).await?)
+        } else {
+            Ok(0)
+        }
     }
 
     /// The pool of readers: sees everything that was committed.
@@ -100,12 +182,14 @@ impl Store {
     /// # Errors
     /// The database's own.
     pub async fn vacuum_some(&self) -> Result<bool> {
-        self.writer.vacuum_some().await
+        // PostgreSQL's autovacuum does it by itself.
+        if self.is_shared() { Ok(false) } else { Ok(sqlite::vacuum_some(&self.writers).await?) }
     }
 
     /// Ends the writer after what it was given, and closes the pools.
     pub async fn close(&self) {
         self.writer.close().await;
+        let _ = self.writers.clone().close().await;
         let _ = self.readers.clone().close().await;
     }
 }
@@ -118,7 +202,43 @@ impl Change {
 
     /// The engine that statements are written for.
     pub(super) fn backend(&self) -> DbBackend {
-        sea_orm::ConnectionTrait::get_database_backend(&self.tx)
+        self.tx.get_database_backend()
+    }
+
+    /// A raw statement, written with `?` for each of `values`.
+    pub(super) fn statement(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Statement {
+        sql::statement(self.backend(), sql, values)
+    }
+
+    /// Waits until nobody else has `what`, and has it until the transaction ends. On SQLite, where
+    /// changes never meet, there is nothing to do.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn lock(&self, what: Lock<'_>) -> Result<()> {
+        if self.backend() != DbBackend::Postgres {
+            return Ok(());
+        }
+        let (take, name) = match what {
+            Lock::Definitions(project) => ("pg_advisory_xact_lock", project.to_string()),
+            Lock::DefinitionsShared(project) => {
+                ("pg_advisory_xact_lock_shared", project.to_string())
+            }
+            Lock::Key(project, key) => ("pg_advisory_xact_lock", format!("{project} {key}")),
+            Lock::FirstStart => ("pg_advisory_xact_lock", "first start".to_owned()),
+        };
+        let sql = format!("SELECT {take}(hashtextextended(?, 0))");
+        self.tx.execute_raw(self.statement(&sql, [name.into()])).await?;
+        Ok(())
+    }
+
+    /// Adds entries to the log, once everything else of the transaction is done.
+    pub(super) fn log(&self, mut events: Vec<log::Model>) {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).append(&mut events);
     }
 
     /// Once committed, the due queue hears of `due`.
@@ -130,6 +250,22 @@ impl Change {
     pub fn notify(&self, notice: Notice) {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner).notices.push(notice);
     }
+}
+
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
+/// Runs the missing steps; refuses a schema that is newer than this binary.
+async fn migrate(db: &DatabaseConnection) -> Result<(), DbErr> {
+    let known = Migrator::migrations().len();
+    let applied = Migrator::get_applied_migrations(db).await;
+    if let Ok(applied) = applied
+        && known < applied.len()
+    {
+        return Err(DbErr::Custom("it was written by a newer version of belfry".to_owned()));
+    }
+    Migrator::up(db, None).await
 }
 
 /// A statement that changes one row of `what` must have found it.

@@ -1,8 +1,10 @@
 //! Reads one page of any table by keyset, and turns filters into conditions.
 
 use entity::TypedId;
-use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition, SimpleExpr, Value};
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::sea_query::{Expr, IntoCondition, SimpleExpr, Value};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder,
+};
 use sea_orm::{Order, QuerySelect, Select};
 use uuid::Uuid;
 
@@ -125,25 +127,35 @@ where
 pub(super) fn compare_text<C: ColumnTrait>(
     column: C,
     comparator: &Comparator<String>,
+    backend: DbBackend,
 ) -> Condition {
     let mut all = compare(column, comparator);
     if comparator.contains.is_some() || comparator.starts_with.is_some() {
         all = all.add(column.is_not_null());
     }
-    let position = |haystack: SimpleExpr, needle: String| {
-        // instr(haystack, needle) counts from 1; no wildcard has to be escaped.
-        sea_orm::sea_query::Func::cust("instr").arg(haystack).arg(Expr::val(needle))
-    };
+    let whole = || Expr::col(column.as_column_ref());
     if let Some(text) = &comparator.contains {
-        let folded = sea_orm::sea_query::Func::lower(Expr::col(column.as_column_ref()));
-        let found = position(folded.into(), text.to_ascii_lowercase());
-        all = all.add(Expr::expr(found).gt(0));
+        all = all.add(contains(whole(), text, backend));
     }
     if let Some(text) = &comparator.starts_with {
-        let found = position(Expr::col(column.as_column_ref()), text.clone());
-        all = all.add(Expr::expr(found).eq(1));
+        let starts = match backend {
+            DbBackend::Postgres => "strpos($1, $2) = 1",
+            _ => "instr(?, ?) = 1",
+        };
+        all = all.add(Expr::cust_with_exprs(starts, [whole(), Expr::val(text.clone())]));
     }
     all
+}
+
+/// Whether `part` stands in a text, whichever case its ASCII letters have. No wildcard has to be
+/// escaped, and under the collation "C" PostgreSQL's `lower` folds ASCII only, as SQLite's does.
+pub(super) fn contains(column: Expr, part: &str, backend: DbBackend) -> Expr {
+    let part = Expr::val(part.to_ascii_lowercase());
+    let found = match backend {
+        DbBackend::Postgres => r#"strpos(lower($1 COLLATE "C"), $2) > 0"#,
+        _ => "instr(lower(?), ?) > 0",
+    };
+    Expr::cust_with_exprs(found, [column, part])
 }
 
 /// The ids of a list as values to bind.

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use entity::firing::{self, Cause, Status};
 use entity::schedule::{self, Model, State};
 use entity::{FiringId, Instant, ScheduleId, TypedId, event, trigger};
-use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
 };
@@ -74,7 +74,8 @@ pub async fn missed(store: &Store, now: Instant, limit: u64) -> Result<Vec<Sched
     Ok(rows.into_iter().map(|row| row.schedule_id).collect())
 }
 
-/// Advances the schedules that are due for planning, `limit` at most, and those in `also`.
+/// Advances the schedules that are due for planning, `limit` at most, and those in `also`; those
+/// that another planner or an edit has in hand are left to it.
 pub async fn advance_due(
     change: &Change,
     ids: &Ids,
@@ -87,6 +88,7 @@ pub async fn advance_due(
         .filter(schedule::Column::DeletedAt.is_null())
         .order_by_asc(schedule::Column::PlanAt)
         .limit(limit)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .all(change.tx())
         .await?;
     let known: Vec<ScheduleId> = due.iter().map(|row| row.id).collect();
@@ -95,7 +97,8 @@ pub async fn advance_due(
     if !missing.is_empty() {
         let select = schedule::Entity::find()
             .filter(schedule::Column::Id.is_in(page::uuids(&missing)))
-            .filter(schedule::Column::DeletedAt.is_null());
+            .filter(schedule::Column::DeletedAt.is_null())
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
         rows.extend(select.all(change.tx()).await?);
     }
     advance(change, ids, now, rows).await
@@ -108,7 +111,7 @@ pub async fn advance(change: &Change, ids: &Ids, now: Instant, rows: Vec<Model>)
         return Ok(report);
     }
     let triggers = triggers_of(change, &rows).await?;
-    let mut waiting = waiting_of(change, &rows).await?;
+    let mut waiting = waiting_of(change, &rows, now).await?;
     let mut recorded = recorded_of(change, &rows).await?;
     let mut made = Vec::new();
     for mut row in rows {
@@ -153,11 +156,8 @@ pub async fn cut(
     reason: Reason,
     now: Instant,
 ) -> Result<()> {
-    let mut waiting = waiting_of(change, std::slice::from_ref(row)).await?;
-    let planned = waiting.remove(&row.id).unwrap_or_default();
-    let instants = planned.into_iter().map(|waiting| waiting.nominal_at);
-    let was_due: Vec<Instant> = instants.filter(|instant| *instant <= now).collect();
-    remove_waiting(change, row.id, Instant::MAX).await?;
+    let planned = remove_waiting(change, row.id, Instant::MAX).await?;
+    let was_due: Vec<Instant> = planned.into_iter().filter(|instant| *instant <= now).collect();
     if let Some(skip) = superseded(&was_due).map(|skip| Skip { reason, ..skip }) {
         write_skip(change, ids, row, trigger, &skip, now).await?;
     }
@@ -182,7 +182,7 @@ pub async fn set_payload(change: &Change, id: ScheduleId, payload: &str) -> Resu
 
 /// Removes what is planned and unclaimed, for a schedule that is deleted.
 pub async fn remove(change: &Change, id: ScheduleId) -> Result<()> {
-    remove_waiting(change, id, Instant::MAX).await
+    remove_waiting(change, id, Instant::MAX).await.map(drop)
 }
 
 /// Ends the range that the next skipped instants would have extended, with its one event.
@@ -315,31 +315,42 @@ async fn triggers_of(
     Ok(triggers.into_iter().map(|row| (row.id, row)).collect())
 }
 
-/// The planned and unclaimed instants of several schedules, oldest first.
-async fn waiting_of(change: &Change, rows: &[Model]) -> Result<HashMap<ScheduleId, Vec<Waiting>>> {
+/// The planned and unclaimed instants of several schedules, oldest first. Those that are due are
+/// locked, so that nobody claims what is folded here; one that is being claimed is not among them.
+async fn waiting_of(
+    change: &Change,
+    rows: &[Model],
+    now: Instant,
+) -> Result<HashMap<ScheduleId, Vec<Waiting>>> {
     #[derive(FromQueryResult)]
     struct Row {
         schedule_id: ScheduleId,
         nominal_at: Instant,
         due_at: Instant,
     }
+    use firing::Column;
     let ids: Vec<_> = rows.iter().map(|row| row.id.uuid()).collect();
     let mut found: HashMap<ScheduleId, Vec<Waiting>> = HashMap::new();
     for run in bulk::runs(&ids) {
-        let rows = firing::Entity::find()
-            .select_only()
-            .columns([firing::Column::ScheduleId, firing::Column::NominalAt, firing::Column::DueAt])
-            .filter(firing::Column::ScheduleId.is_in(run.iter().copied()))
-            .filter(firing::Column::Status.eq(Status::Scheduled))
-            .filter(firing::Column::Cause.eq(Cause::Schedule))
-            .filter(firing::Column::Epoch.eq(0))
-            .order_by_asc(firing::Column::NominalAt)
-            .into_model::<Row>()
-            .all(change.tx())
-            .await?;
-        for row in rows {
-            let Row { schedule_id, nominal_at, due_at } = row;
-            found.entry(schedule_id).or_default().push(Waiting { nominal_at, due_at });
+        let select = || {
+            firing::Entity::find()
+                .select_only()
+                .columns([Column::ScheduleId, Column::NominalAt, Column::DueAt])
+                .filter(Column::ScheduleId.is_in(run.iter().copied()))
+                .filter(Column::Status.eq(Status::Scheduled))
+                .filter(Column::Cause.eq(Cause::Schedule))
+                .filter(Column::Epoch.eq(0))
+                .order_by_asc(Column::NominalAt)
+        };
+        let over = select()
+            .filter(Column::NominalAt.lte(now))
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+        let ahead = select().filter(Column::NominalAt.gt(now));
+        for select in [over, ahead] {
+            for row in select.into_model::<Row>().all(change.tx()).await? {
+                let Row { schedule_id, nominal_at, due_at } = row;
+                found.entry(schedule_id).or_default().push(Waiting { nominal_at, due_at });
+            }
         }
     }
     Ok(found)
@@ -401,14 +412,17 @@ async fn set_due(change: &Change, id: ScheduleId, nominal_at: Instant, now: Inst
     Ok(())
 }
 
-async fn remove_waiting(change: &Change, id: ScheduleId, until: Instant) -> Result<()> {
+/// Removes what is planned and unclaimed up to `until`; which instants that was, oldest first.
+async fn remove_waiting(change: &Change, id: ScheduleId, until: Instant) -> Result<Vec<Instant>> {
     use firing::{Column, Entity};
-    Entity::delete_many()
+    let removed = Entity::delete_many()
         .filter(unclaimed(id))
         .filter(Column::NominalAt.lte(until))
-        .exec(change.tx())
+        .exec_with_returning(change.tx())
         .await?;
-    Ok(())
+    let mut instants: Vec<Instant> = removed.into_iter().map(|row| row.nominal_at).collect();
+    instants.sort_unstable();
+    Ok(instants)
 }
 
 /// What is planned and unclaimed of one schedule.

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use entity::firing::Status;
 use entity::{FiringId, Instant, ProjectId, TriggerId, TypedId, attempt, event};
-use sea_orm::{ConnectionTrait, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 
 use super::{Change, bulk, trigger};
 use crate::domain::firing::{is_terminal, status_word};
@@ -47,11 +47,12 @@ pub struct Outcome {
 }
 
 /// Records `outcomes`; returns those firings that were still this claim's.
-pub async fn record(change: &Change, outcomes: Vec<Outcome>, now: Instant) -> Result<u64> {
+pub async fn record(change: &Change, mut outcomes: Vec<Outcome>, now: Instant) -> Result<u64> {
+    // Whoever locks several firings does it in this order.
+    outcomes.sort_unstable_by_key(|outcome| outcome.firing);
     let mut accepted = HashSet::with_capacity(outcomes.len());
-    for run in bulk::runs(&outcomes) {
-        let rows = change.tx().query_all_raw(statement(change, run)).await?;
-        for row in rows {
+    for statement in statements(change, &outcomes) {
+        for row in change.tx().query_all_raw(statement).await? {
             accepted.insert(row.try_get::<FiringId>("", "id")?);
         }
     }
@@ -81,6 +82,29 @@ fn tell(change: &Change, outcome: &Outcome) {
     }
 }
 
+fn statements(change: &Change, outcomes: &[Outcome]) -> Vec<Statement> {
+    if change.backend() == DbBackend::Postgres {
+        let rows: Vec<serde_json::Value> = outcomes.iter().map(json).collect();
+        let rows = serde_json::Value::Array(rows).to_string();
+        return vec![change.statement(include_str!("record_postgres.sql"), [rows.into()])];
+    }
+    bulk::runs(outcomes).map(|run| statement(change, run)).collect()
+}
+
+fn json(outcome: &Outcome) -> serde_json::Value {
+    serde_json::json!({
+        "id": outcome.firing.uuid().to_string(),
+        "epoch": outcome.epoch,
+        "status": status_word(outcome.status),
+        "reason": outcome.reason,
+        "due_at": outcome.due_at.millis(),
+        "finished_at": outcome.finished_at.map(Instant::millis),
+        "result": outcome.result,
+        "error": outcome.error,
+        "stage": outcome.stage,
+    })
+}
+
 fn statement(change: &Change, run: &[Outcome]) -> Statement {
     const ROW: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let rows = vec![ROW; run.len()].join(", ");
@@ -98,5 +122,5 @@ fn statement(change: &Change, run: &[Outcome]) -> Statement {
             outcome.stage.clone().into(),
         ]
     });
-    Statement::from_sql_and_values(change.backend(), sql, values)
+    change.statement(&sql, values)
 }

@@ -2,25 +2,36 @@
 
 use entity::Instant;
 use entity::event::Class;
-use sea_orm::{ConnectionTrait, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value};
 
 use super::Change;
 use crate::error::Result;
 use crate::limits::RETENTION_ROWS_MAX;
 
 /// Deletes a batch of Belfry's own events that were written at or before `until`, and moves the
-/// floor of their class in the same transaction, so that a reader below it learns of the gap.
+/// floor of their class in the same transaction, so that a reader below it learns of the gap. On
+/// PostgreSQL these are only those that lie in no partition (`partition.rs` drops the others).
 pub async fn delete_events(change: &Change, until: Instant) -> Result<u64> {
-    let sql = "DELETE FROM event WHERE seq IN (SELECT seq FROM event \
-               WHERE class = 'SYSTEM' AND created_at <= ? ORDER BY created_at LIMIT ?) \
-               RETURNING seq";
+    let sql = match change.backend() {
+        DbBackend::Postgres => {
+            "DELETE FROM event_system_rest WHERE (created_at, seq) IN \
+             (SELECT created_at, seq FROM event_system_rest \
+              WHERE class = 'SYSTEM' AND created_at <= ? ORDER BY created_at LIMIT ?) \
+             RETURNING seq"
+        }
+        _ => {
+            "DELETE FROM event WHERE seq IN (SELECT seq FROM event \
+             WHERE class = 'SYSTEM' AND created_at <= ? ORDER BY created_at LIMIT ?) \
+             RETURNING seq"
+        }
+    };
     let rows = change.tx().query_all_raw(limited(change, sql, until)).await?;
     let mut greatest = None;
     for row in &rows {
         greatest = greatest.max(Some(row.try_get::<i64>("", "seq")?));
     }
     if let Some(seq) = greatest {
-        raise_floor(change, Class::System, seq).await?;
+        raise_floor(change.tx(), Class::System, seq).await?;
     }
     Ok(rows.len() as u64)
 }
@@ -44,7 +55,12 @@ pub async fn delete_idempotency(change: &Change, until: Instant) -> Result<u64> 
     Ok(change.tx().execute_raw(limited(change, sql, until)).await?.rows_affected())
 }
 
-async fn raise_floor(change: &Change, class: Class, seq: i64) -> Result<()> {
+/// Notes that entries of `class` up to `seq` are gone.
+pub(super) async fn raise_floor(
+    db: &impl ConnectionTrait,
+    class: Class,
+    seq: i64,
+) -> Result<(), DbErr> {
     use entity::log_floor::{Column, Entity, Model};
     use sea_orm::sea_query::{Expr, OnConflict};
     use sea_orm::{EntityTrait, IntoActiveModel};
@@ -53,12 +69,12 @@ async fn raise_floor(change: &Change, class: Class, seq: i64) -> Result<()> {
         OnConflict::column(Column::Class).value(Column::Seq, Expr::cust(greater)).to_owned();
     Entity::insert(Model { class, seq }.into_active_model())
         .on_conflict(raise)
-        .exec_without_returning(change.tx())
+        .exec_without_returning(db)
         .await?;
     Ok(())
 }
 
 fn limited(change: &Change, sql: &str, until: Instant) -> Statement {
     let values: [Value; 2] = [until.millis().into(), (RETENTION_ROWS_MAX as i64).into()];
-    Statement::from_sql_and_values(change.backend(), sql, values)
+    change.statement(sql, values)
 }

@@ -80,7 +80,7 @@ pub async fn first_planned(
 
 /// One schedule that lives, as a change sees it.
 pub async fn get(change: &Change, project: ProjectId, id: ScheduleId) -> Result<Option<Model>> {
-    Ok(live(project).filter(Column::Id.eq(id)).one(change.tx()).await?)
+    Ok(live(project).filter(Column::Id.eq(id)).lock_exclusive().one(change.tx()).await?)
 }
 
 /// The schedules of a trigger that live, as a change sees them.
@@ -90,7 +90,7 @@ pub async fn get_of_trigger(
     trigger: TriggerId,
 ) -> Result<Vec<Model>> {
     let select = live(project).filter(Column::TriggerId.eq(trigger));
-    Ok(select.order_by_asc(Column::Id).all(change.tx()).await?)
+    Ok(select.order_by_asc(Column::Id).lock_exclusive().all(change.tx()).await?)
 }
 
 /// A page of the schedules that live.

@@ -5,14 +5,15 @@
 
 use std::time::Duration;
 
-use migration::{Migrator, MigratorTrait};
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, Statement};
 use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
 /// Connections that read: each costs a thread; two cores are busy with four.
 const READERS_MAX: u32 = 4;
 /// How long a connection waits for another process (the command line) that writes.
 const BUSY_MAX: Duration = Duration::from_secs(5);
+/// Pages that one vacuum step gives back (4 KiB each).
+const VACUUM_PAGES: u32 = 1_000;
 
 /// Opens the writer and the readers of the database at `url`, migrated.
 pub(super) async fn open(url: &str) -> Result<(DatabaseConnection, DatabaseConnection), String> {
@@ -23,7 +24,7 @@ pub(super) async fn open(url: &str) -> Result<(DatabaseConnection, DatabaseConne
     let url = format!("sqlite://{file}{}mode=rwc", if file.contains('?') { '&' } else { '?' });
     let failed = |error: DbErr| format!("the database {file} could not be opened: {error}");
     let writer = Database::connect(options(&url, 1, Access::Write)).await.map_err(failed)?;
-    migrate(&writer).await.map_err(|error| format!("the schema of {file}: {error}"))?;
+    super::migrate(&writer).await.map_err(|error| format!("the schema of {file}: {error}"))?;
     let readers =
         Database::connect(options(&url, READERS_MAX, Access::Read)).await.map_err(failed)?;
     Ok((writer, readers))
@@ -60,14 +61,20 @@ fn options(url: &str, connections: u32, access: Access) -> ConnectOptions {
     options
 }
 
-/// Runs the missing steps; refuses a schema that is newer than this binary.
-async fn migrate(db: &DatabaseConnection) -> Result<(), DbErr> {
-    let known = Migrator::migrations().len();
-    let applied = Migrator::get_applied_migrations(db).await;
-    if let Ok(applied) = applied
-        && known < applied.len()
-    {
-        return Err(DbErr::Custom("it was written by a newer version of belfry".to_owned()));
+/// Gives disk space of deleted rows back, a few pages at a time; whether there is more to give.
+pub(super) async fn vacuum_some(db: &DatabaseConnection) -> Result<bool, DbErr> {
+    let before = free_pages(db).await?;
+    if before == 0 {
+        return Ok(false);
     }
-    Migrator::up(db, None).await
+    db.execute_unprepared(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})")).await?;
+    let after = free_pages(db).await?;
+    // A file that was made without incremental vacuum never gets any smaller.
+    Ok(0 < after && after < before)
+}
+
+async fn free_pages(db: &DatabaseConnection) -> Result<i64, DbErr> {
+    let statement = Statement::from_string(db.get_database_backend(), "PRAGMA freelist_count");
+    let row = db.query_one_raw(statement).await?;
+    Ok(row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or(0))
 }

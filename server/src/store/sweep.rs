@@ -5,8 +5,8 @@ use entity::attempt;
 use entity::firing::{Column, Entity, Model, Status};
 use entity::{AttemptId, FiringId, Instant, ProjectId, TypedId, event};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QuerySelect, Statement, Value,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
+    QueryOrder, QuerySelect, Value,
 };
 
 use super::{Change, Store};
@@ -97,7 +97,7 @@ pub async fn expire_leases(
     let sql = "UPDATE firing SET status = 'SCHEDULED', deaths = deaths + 1, \
                attempts = attempts - 1, due_at = ?, lease_until = NULL, lease_owner = NULL \
                WHERE id IN (SELECT id FROM firing WHERE status = 'EXECUTING' \
-               AND lease_until < ? LIMIT ?) RETURNING *, \
+               AND lease_until < ? LIMIT ?{skip}) RETURNING *, \
                (SELECT name FROM trigger WHERE trigger.id = firing.trigger_id) AS trigger_name, \
                COALESCE(inline_action, \
                  (SELECT body FROM action_version \
@@ -106,8 +106,14 @@ pub async fn expire_leases(
                  (SELECT trigger_version.inline_action FROM trigger_version \
                   WHERE trigger_version.trigger_id = firing.trigger_id \
                     AND trigger_version.number = firing.trigger_version)) AS action_text";
+    let rows_max = i64::try_from(rows_max).unwrap_or(i64::MAX);
     let values: [Value; 3] = [now.millis().into(), bound.millis().into(), rows_max.into()];
-    let statement = Statement::from_sql_and_values(change.backend(), sql, values);
+    // Several processes sweep at once; each takes what no other has in hand.
+    let skip = match change.backend() {
+        DbBackend::Postgres => " FOR UPDATE SKIP LOCKED",
+        _ => "",
+    };
+    let statement = change.statement(&sql.replace("{skip}", skip), values);
     let rows = change.tx().query_all_raw(statement).await?;
     let mut attempts = Vec::with_capacity(rows.len());
     let mut events = Vec::with_capacity(rows.len());

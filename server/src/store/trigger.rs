@@ -6,8 +6,8 @@ use entity::{
 };
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter,
+    ActiveModelTrait, ColumnTrait, Condition, DbBackend, EntityTrait, IntoActiveModel,
+    PaginatorTrait, QueryFilter,
 };
 
 use super::page::{self, Sort, compare, compare_text};
@@ -111,13 +111,13 @@ pub async fn list(
     filter: &Filter,
     page: &Page,
 ) -> Result<Slice<Model>> {
-    let select = live(project).filter(condition(filter));
+    let select = live(project).filter(condition(filter, store.backend()));
     page::read(store.readers(), select, SORT, page, |row| (0, row.id.uuid())).await
 }
 
 /// How many live and match.
 pub async fn count(store: &Store, project: ProjectId, filter: &Filter) -> Result<u64> {
-    Ok(live(project).filter(condition(filter)).count(store.readers()).await?)
+    Ok(live(project).filter(condition(filter, store.backend())).count(store.readers()).await?)
 }
 
 /// Adds a trigger with its first version.
@@ -210,10 +210,10 @@ fn live(project: ProjectId) -> sea_orm::Select<Entity> {
     Entity::find().filter(Column::ProjectId.eq(project)).filter(Column::DeletedAt.is_null())
 }
 
-fn condition(filter: &Filter) -> Condition {
+fn condition(filter: &Filter, backend: DbBackend) -> Condition {
     let mut all = Condition::all();
     if let Some(name) = &filter.name {
-        all = all.add(compare_text(Column::Name, name));
+        all = all.add(compare_text(Column::Name, name, backend));
     }
     if let Some(action) = &filter.action {
         all = all.add(compare(Column::ActionId, action));

@@ -1,45 +1,65 @@
-//! The one writer of SQLite: commands from the API and from the engine, in group commits.
+//! The writer: changes from the API and from the engine, each in a transaction or in the savepoint
+//! of one that many share.
 //!
 //! ```text
-//!  API  ──► bounded queue ─┐  in turn   BEGIN IMMEDIATE
-//!                          ├──────────►   SAVEPOINT · command · RELEASE   (each one)
-//!  engine ► bounded queue ─┘            COMMIT  (up to 256 commands or 2 ms) ──► outbox ──► ack
+//!            SQLite: one lane, one transaction at a time
+//!  API, edits ──► bounded queue ─┐  in turn   BEGIN IMMEDIATE
+//!                                ├──────────►   SAVEPOINT · change · RELEASE   (each one)
+//!  engine ──────► bounded queue ─┘              the events of all
+//!                                             COMMIT  (up to 256 changes or 2 ms) ──► outbox ──► ack
+//!
+//!            PostgreSQL: a lane per origin, each with a few connections
+//!  API ─────► bounded queue ──► BEGIN · SAVEPOINT · change · RELEASE · events of all · COMMIT
+//!  edits ───► bounded queue ──► BEGIN · change · events · COMMIT
+//!  engine ──► bounded queue ──► BEGIN · change · events · COMMIT
 //! ```
 //!
-//! A command that fails rolls its own savepoint back and disturbs no other. A command that was
-//! begun is finished though its caller left. Nothing is acknowledged before the commit that
-//! carries it. While a commit waits for the disk the next commands gather, so that load makes the
-//! groups larger instead of the queue longer.
+//! A change that fails rolls its own savepoint back and disturbs no other. One that was begun is
+//! finished though its caller left. Nothing is acknowledged before the commit that carries it.
+//! While a commit waits for the disk the next changes gather, so that load makes the groups larger
+//! instead of the queue longer.
+//!
+//! **Events come last**, those of a whole group in one statement: on PostgreSQL they take the lock
+//! that makes the log commit in its order (`event.rs`), which is therefore held for one statement
+//! and the commit, and never while waiting for a row. Only changes that add rows share a
+//! transaction there; those that lock what exists have one each, so that no two groups can wait for
+//! each other.
 
-use std::panic::AssertUnwindSafe;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
-    Statement, TransactionOptions, TransactionTrait,
+    DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use super::{AfterCommit, Change};
+use super::command::{Command, command};
+use super::{AfterCommit, Change, event};
 use crate::domain::outbox::Outbox;
 use crate::error::{Error, Result};
-use crate::limits::{WRITE_COMMANDS_MAX, WRITE_COMMIT_MS_MAX, WRITE_QUEUE_MAX};
+use crate::limits::{
+    WRITE_API_CONNECTIONS, WRITE_COMMANDS_MAX, WRITE_COMMIT_MS_MAX, WRITE_EDIT_CONNECTIONS,
+    WRITE_ENGINE_CONNECTIONS, WRITE_QUEUE_MAX,
+};
 
 const STOPPED: Error = Error::Unavailable("the server is stopping");
+const UNREACHABLE: &str = "the database cannot be reached; nothing was changed";
 const NOT_COMMITTED: &str = "the database could not commit; nothing was changed";
-/// Pages that one vacuum step gives back (4 KiB each).
-const VACUUM_PAGES: u32 = 1_000;
+const NOT_CONFIRMED: &str = "the database did not confirm the commit: the change may have been \
+     made or not; the same idempotencyKey finds out";
 
-/// Who asks for a change; each has its own queue, so that neither can starve the other.
+/// Who asks for a change; each has its own queue, so that none can starve the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// A client's request.
+    /// A client's request that adds something.
     Api,
+    /// A client's request that changes what exists.
+    Edit,
     /// Belfry's own duties.
     Engine,
 }
@@ -48,28 +68,48 @@ pub enum Origin {
 #[derive(Clone)]
 pub(super) struct Writer {
     api: mpsc::Sender<Box<dyn Command>>,
+    edit: mpsc::Sender<Box<dyn Command>>,
     engine: mpsc::Sender<Box<dyn Command>>,
-    db: DatabaseConnection,
     stop: CancellationToken,
-    stopped: CancellationToken,
+    lanes: TaskTracker,
 }
 
 impl Writer {
-    pub(super) fn start(db: DatabaseConnection, after_commit: AfterCommit) -> Self {
-        let (api, from_api) = mpsc::channel(WRITE_QUEUE_MAX);
-        let (engine, from_engine) = mpsc::channel(WRITE_QUEUE_MAX);
-        let stop = CancellationToken::new();
-        let stopped = CancellationToken::new();
-        let queues = Queues { api: from_api, engine: from_engine, turn: Origin::Engine };
-        let run = run(db.clone(), queues, after_commit, stop.clone());
-        tokio::spawn({
-            let stopped = stopped.clone();
-            async move {
-                let _guard = stopped.drop_guard();
-                run.await;
-            }
-        });
-        Self { api, engine, db, stop, stopped }
+    /// The writer over the one connection that SQLite lets write.
+    pub(super) fn start_single(db: DatabaseConnection, after_commit: AfterCommit) -> Self {
+        let ((api, from_api), (engine, from_engine)) = (queue(), queue());
+        let writer = Self::new(api.clone(), api, engine);
+        let target = Target { db, after_commit, home: Home::Sqlite };
+        let lane = Lane { queues: vec![from_api, from_engine], turn: 0 };
+        writer.lanes.spawn(run_alone(target, lane, writer.stop.clone()));
+        writer
+    }
+
+    /// The writer over a pool of PostgreSQL.
+    pub(super) fn start_pooled(db: DatabaseConnection, after_commit: AfterCommit) -> Self {
+        let ((api, from_api), (edit, from_edit), (engine, from_engine)) =
+            (queue(), queue(), queue());
+        let writer = Self::new(api, edit, engine);
+        let target = Target { db, after_commit, home: Home::Postgres };
+        let lanes = [
+            (from_api, WRITE_API_CONNECTIONS, WRITE_COMMANDS_MAX),
+            (from_edit, WRITE_EDIT_CONNECTIONS, 1),
+            (from_engine, WRITE_ENGINE_CONNECTIONS, 1),
+        ];
+        for (from, connections, commands_max) in lanes {
+            let lane = Lane { queues: vec![from], turn: 0 };
+            let shape = Shape { connections, commands_max };
+            writer.lanes.spawn(run_beside(target.clone(), lane, shape, writer.stop.clone()));
+        }
+        writer
+    }
+
+    fn new(
+        api: mpsc::Sender<Box<dyn Command>>,
+        edit: mpsc::Sender<Box<dyn Command>>,
+        engine: mpsc::Sender<Box<dyn Command>>,
+    ) -> Self {
+        Self { api, edit, engine, stop: CancellationToken::new(), lanes: TaskTracker::new() }
     }
 
     pub(super) async fn change<T, F>(&self, origin: Origin, work: F) -> Result<T>
@@ -77,178 +117,206 @@ impl Writer {
         T: Send + 'static,
         F: for<'c> FnOnce(&'c Change) -> BoxFuture<'c, Result<T>> + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
-        let command: Job<T, F> =
-            Job { work: Some(work), done: None, outbox: Outbox::default(), reply };
+        let (command, answer) = command(work);
         let queue = match origin {
             Origin::Api => &self.api,
+            Origin::Edit => &self.edit,
             Origin::Engine => &self.engine,
         };
-        queue.send(Box::new(command)).await.map_err(|_| STOPPED)?;
+        queue.send(command).await.map_err(|_| STOPPED)?;
         answer.await.unwrap_or(Err(STOPPED))
     }
 
-    pub(super) async fn vacuum_some(&self) -> Result<bool> {
-        let before = self.free_pages().await?;
-        if before == 0 {
-            return Ok(false);
-        }
-        let sql = format!("PRAGMA incremental_vacuum({VACUUM_PAGES})");
-        self.db.execute_unprepared(&sql).await?;
-        let after = self.free_pages().await?;
-        // A file that was made without incremental vacuum never gets any smaller.
-        Ok(0 < after && after < before)
-    }
-
-    async fn free_pages(&self) -> Result<i64> {
-        let sql = "PRAGMA freelist_count";
-        let statement = Statement::from_string(self.db.get_database_backend(), sql);
-        let row = self.db.query_one_raw(statement).await?;
-        Ok(row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or(0))
-    }
-
+    /// Finishes what was given until now.
     pub(super) async fn close(&self) {
         self.stop.cancel();
-        self.stopped.cancelled().await;
-        let _ = self.db.clone().close().await;
+        self.lanes.close();
+        self.lanes.wait().await;
     }
 }
 
-/// One change with whatever it returns hidden away.
-#[async_trait]
-trait Command: Send {
-    /// Runs in a savepoint of `tx`; an error means that the group cannot go on.
-    async fn run(&mut self, tx: &DatabaseTransaction) -> Result<(), DbErr>;
-    /// What there is to say once committed.
-    fn take_outbox(&mut self) -> Outbox;
-    /// Answers the caller.
-    fn settle(self: Box<Self>, is_committed: bool);
+fn queue() -> (mpsc::Sender<Box<dyn Command>>, mpsc::Receiver<Box<dyn Command>>) {
+    mpsc::channel(WRITE_QUEUE_MAX)
 }
 
-struct Job<T, F> {
-    work: Option<F>,
-    done: Option<Result<T>>,
-    outbox: Outbox,
-    reply: oneshot::Sender<Result<T>>,
+/// Where a lane writes to, and whom it tells.
+#[derive(Clone)]
+struct Target {
+    db: DatabaseConnection,
+    after_commit: AfterCommit,
+    home: Home,
 }
 
-#[async_trait]
-impl<T, F> Command for Job<T, F>
-where
-    T: Send + 'static,
-    F: for<'c> FnOnce(&'c Change) -> BoxFuture<'c, Result<T>> + Send + 'static,
-{
-    async fn run(&mut self, tx: &DatabaseTransaction) -> Result<(), DbErr> {
-        let Some(work) = self.work.take() else { return Ok(()) };
-        let change = Change { tx: tx.begin().await?, outbox: Mutex::default() };
-        let done = AssertUnwindSafe(async { work(&change).await }).catch_unwind().await;
-        let done = done.unwrap_or_else(|_| Err(Error::Internal("a change panicked".to_owned())));
-        if done.is_ok() {
-            change.tx.commit().await?;
-            self.outbox = change.outbox.into_inner().unwrap_or_else(PoisonError::into_inner);
-        } else {
-            change.tx.rollback().await?;
-        }
-        self.done = Some(done);
-        Ok(())
-    }
-
-    fn take_outbox(&mut self) -> Outbox {
-        std::mem::take(&mut self.outbox)
-    }
-
-    fn settle(self: Box<Self>, is_committed: bool) {
-        let answer = match self.done {
-            Some(Err(error)) => Err(error),
-            Some(Ok(value)) if is_committed => Ok(value),
-            _ => Err(Error::Unavailable(NOT_COMMITTED)),
-        };
-        // A caller that left is told nothing; its change stands all the same.
-        let _ = self.reply.send(answer);
-    }
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Home {
+    Sqlite,
+    Postgres,
 }
 
-struct Queues {
-    api: mpsc::Receiver<Box<dyn Command>>,
-    engine: mpsc::Receiver<Box<dyn Command>>,
-    turn: Origin,
+/// How much a lane does at a time.
+#[derive(Clone, Copy)]
+struct Shape {
+    connections: usize,
+    commands_max: usize,
 }
 
-impl Queues {
-    /// Waits for a command; `None` when the writer is to stop and both queues are empty.
+/// The receiving side of one or more queues, taken from in turn.
+struct Lane {
+    queues: Vec<mpsc::Receiver<Box<dyn Command>>>,
+    turn: usize,
+}
+
+impl Lane {
+    /// Waits for a command; `None` when the writer is to stop and every queue is empty.
     async fn next(&mut self, stop: &CancellationToken) -> Option<Box<dyn Command>> {
         if let Some(command) = self.ready() {
             return Some(command);
         }
+        let received = self.queues.iter_mut().map(|queue| queue.recv().boxed());
         tokio::select! {
-            command = self.api.recv() => command,
-            command = self.engine.recv() => command,
+            (command, _, _) = futures_util::future::select_all(received) => command,
             () = stop.cancelled() => None,
         }
     }
 
-    /// A command that waits already, from the queues in turn.
+    /// A command that waits already.
     fn ready(&mut self) -> Option<Box<dyn Command>> {
-        self.turn = if self.turn == Origin::Api { Origin::Engine } else { Origin::Api };
-        let (first, second) = match self.turn {
-            Origin::Api => (&mut self.api, &mut self.engine),
-            Origin::Engine => (&mut self.engine, &mut self.api),
-        };
-        first.try_recv().or_else(|_| second.try_recv()).ok()
+        self.turn = (self.turn + 1) % self.queues.len();
+        let (behind, from) = self.queues.split_at_mut(self.turn);
+        from.iter_mut().chain(behind).find_map(|queue| queue.try_recv().ok())
     }
 }
 
-async fn run(
-    db: DatabaseConnection,
-    mut queues: Queues,
-    after_commit: AfterCommit,
-    stop: CancellationToken,
-) {
-    while let Some(first) = queues.next(&stop).await {
+/// One transaction after the other; each takes in more changes while it runs.
+async fn run_alone(target: Target, mut lane: Lane, stop: CancellationToken) {
+    while let Some(first) = lane.next(&stop).await {
         let mut group = vec![first];
-        let committed = commit(&db, &mut queues, &mut group).await;
-        if let Err(error) = &committed {
-            tracing::error!(%error, commands = group.len(), "a group of changes was not committed");
-        } else {
+        let committed = target.commit_group(&mut group, || lane.ready()).await;
+        target.settle(group, committed);
+    }
+}
+
+/// Several transactions side by side; each takes what had gathered when it began.
+async fn run_beside(target: Target, mut lane: Lane, shape: Shape, stop: CancellationToken) {
+    let free = Arc::new(Semaphore::new(shape.connections));
+    let begun = TaskTracker::new();
+    while let Some(first) = lane.next(&stop).await {
+        // The semaphore is never closed.
+        let Ok(place) = free.clone().acquire_owned().await else { break };
+        let mut group = vec![first];
+        while group.len() < shape.commands_max
+            && let Some(command) = lane.ready()
+        {
+            group.push(command);
+        }
+        let target = target.clone();
+        begun.spawn(async move {
+            let committed = match group.as_mut_slice() {
+                [one] => target.commit_one(one.as_mut()).await,
+                _ => target.commit_group(&mut group, || None).await,
+            };
+            drop(place);
+            target.settle(group, committed);
+        });
+    }
+    begun.close();
+    begun.wait().await;
+}
+
+/// What became of a transaction.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    /// It did not begin.
+    #[error("a transaction could not begin: {0}")]
+    Begin(DbErr),
+    /// Something in it failed; it was rolled back.
+    #[error("a transaction was rolled back: {0}")]
+    Inside(DbErr),
+    /// Nobody knows whether its commit was made, when the connection was lost in it.
+    #[error("a commit failed: {0}")]
+    Commit(DbErr),
+}
+
+impl Target {
+    /// Runs the group in one transaction; `more` may add to it while it runs.
+    async fn commit_group(
+        &self,
+        group: &mut Vec<Box<dyn Command>>,
+        mut more: impl FnMut() -> Option<Box<dyn Command>>,
+    ) -> Result<(), Failed> {
+        let tx = self.begin().await?;
+        let budget = Duration::from_millis(WRITE_COMMIT_MS_MAX);
+        let deadline = tokio::time::timeout(budget, std::future::pending::<()>());
+        tokio::pin!(deadline);
+        let mut events = Vec::new();
+        let mut done = 0;
+        while done < group.len() {
+            let savepoint = tx.begin().await.map_err(Failed::Inside)?;
+            let mut ended = group[done].run(savepoint).await;
+            events.append(&mut ended.events);
+            ended.finish().await.map_err(Failed::Inside)?;
+            done += 1;
+            let is_late = deadline.as_mut().now_or_never().is_some();
+            if !is_late
+                && done < WRITE_COMMANDS_MAX
+                && let Some(command) = more()
+            {
+                group.push(command);
+            }
+        }
+        event::write(&tx, events).await.map_err(Failed::Inside)?;
+        tx.commit().await.map_err(Failed::Commit)
+    }
+
+    /// Runs one change in a transaction of its own.
+    async fn commit_one(&self, command: &mut dyn Command) -> Result<(), Failed> {
+        let tx = self.begin().await?;
+        let mut ended = command.run(tx).await;
+        let events = std::mem::take(&mut ended.events);
+        event::write(ended.tx(), events).await.map_err(Failed::Inside)?;
+        let is_done = ended.is_done;
+        match ended.finish().await {
+            Err(error) if is_done => Err(Failed::Commit(error)),
+            // A rollback that fails changes nothing either.
+            _ => Ok(()),
+        }
+    }
+
+    async fn begin(&self) -> Result<DatabaseTransaction, Failed> {
+        let mode = match self.home {
+            Home::Sqlite => Some(SqliteTransactionMode::Immediate),
+            Home::Postgres => None,
+        };
+        let options =
+            TransactionOptions { sqlite_transaction_mode: mode, ..TransactionOptions::default() };
+        self.db.begin_with_options(options).await.map_err(Failed::Begin)
+    }
+
+    /// Tells queue and bus, then those who wait.
+    fn settle(&self, mut group: Vec<Box<dyn Command>>, committed: Result<(), Failed>) {
+        let answer = match committed {
+            Ok(()) => Ok(()),
+            Err(failed) => {
+                tracing::error!(error = %failed, changes = group.len(), "nothing was committed");
+                Err(match failed {
+                    Failed::Begin(_) => UNREACHABLE,
+                    Failed::Inside(_) => NOT_COMMITTED,
+                    Failed::Commit(_) if self.home == Home::Sqlite => NOT_COMMITTED,
+                    Failed::Commit(_) => NOT_CONFIRMED,
+                })
+            }
+        };
+        if answer.is_ok() {
             let mut outbox = Outbox::default();
             for command in &mut group {
                 outbox.merge(command.take_outbox());
             }
             if !outbox.is_empty() {
-                after_commit(outbox);
+                (self.after_commit)(outbox);
             }
         }
         for command in group {
-            command.settle(committed.is_ok());
+            command.settle(answer);
         }
     }
-}
-
-/// Runs the group in one transaction, taking in more commands while there is time.
-async fn commit(
-    db: &DatabaseConnection,
-    queues: &mut Queues,
-    group: &mut Vec<Box<dyn Command>>,
-) -> Result<(), DbErr> {
-    let immediate = TransactionOptions {
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-        ..TransactionOptions::default()
-    };
-    let tx = db.begin_with_options(immediate).await?;
-    let budget = Duration::from_millis(WRITE_COMMIT_MS_MAX);
-    let deadline = tokio::time::timeout(budget, std::future::pending::<()>());
-    tokio::pin!(deadline);
-    let mut done = 0;
-    while done < group.len() {
-        group[done].run(&tx).await?;
-        done += 1;
-        let is_late = deadline.as_mut().now_or_never().is_some();
-        if !is_late
-            && done < WRITE_COMMANDS_MAX
-            && let Some(command) = queues.ready()
-        {
-            group.push(command);
-        }
-    }
-    tx.commit().await
 }

@@ -23,7 +23,7 @@ use crate::limits::{NAME_CHARS_MAX, PAYLOAD_BYTES_MAX, SCHEDULES_PER_TRIGGER_MAX
 use crate::service::action::expect_version;
 use crate::service::once::Once;
 use crate::service::{Caller, Scope};
-use crate::store::{Change, Origin, event, plan, schedule as store, trigger as triggers};
+use crate::store::{Change, Lock, Origin, event, plan, schedule as store, trigger as triggers};
 
 mod spec;
 
@@ -89,8 +89,9 @@ pub async fn create(
     let (app, caller) = (app.clone(), caller.clone());
     let store = app.store().clone();
     store
-        .change(Origin::Api, move |change| {
+        .change(Origin::Edit, move |change| {
             async move {
+                change.lock(Lock::Definitions(caller.project)).await?;
                 if let Some(ids) = once.repeated(change, caller.project, now).await? {
                     return get(change, caller.project, ids[0]).await;
                 }
@@ -125,8 +126,9 @@ pub async fn update(app: &App, caller: &Caller, input: Update) -> Result<row::Mo
     let (app, caller) = (app.clone(), caller.clone());
     let store = app.store().clone();
     store
-        .change(Origin::Api, move |change| {
+        .change(Origin::Edit, move |change| {
             async move {
+                change.lock(Lock::Definitions(caller.project)).await?;
                 let row = get(change, caller.project, input.id).await?;
                 expect_version(input.expected_version, row.version)?;
                 let trigger = get_trigger(change, caller.project, row.trigger_id).await?;
@@ -171,8 +173,9 @@ pub async fn delete(
     let (app, caller) = (app.clone(), caller.clone());
     let store = app.store().clone();
     store
-        .change(Origin::Api, move |change| {
+        .change(Origin::Edit, move |change| {
             async move {
+                change.lock(Lock::Definitions(caller.project)).await?;
                 let mut row = get(change, caller.project, id).await?;
                 expect_version(expected_version, row.version)?;
                 let trigger = get_trigger(change, caller.project, row.trigger_id).await?;
@@ -202,8 +205,9 @@ pub async fn pause(
     let (app, caller) = (app.clone(), caller.clone());
     let store = app.store().clone();
     store
-        .change(Origin::Api, move |change| {
+        .change(Origin::Edit, move |change| {
             async move {
+                change.lock(Lock::Definitions(caller.project)).await?;
                 let row = get(change, caller.project, id).await?;
                 let trigger = get_trigger(change, caller.project, row.trigger_id).await?;
                 let mut row = settle(&app, change, row, now).await?;
@@ -237,8 +241,9 @@ pub async fn resume(app: &App, caller: &Caller, id: ScheduleId) -> Result<row::M
     let (app, caller) = (app.clone(), caller.clone());
     let store = app.store().clone();
     store
-        .change(Origin::Api, move |change| {
+        .change(Origin::Edit, move |change| {
             async move {
+                change.lock(Lock::Definitions(caller.project)).await?;
                 let row = get(change, caller.project, id).await?;
                 if row.state != State::Paused {
                     return Err(Error::conflict("id", "expected a schedule that is PAUSED"));
