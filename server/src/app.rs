@@ -8,30 +8,72 @@ use uuid::Uuid;
 
 use crate::bus::{Bus, MemoryBus};
 use crate::clock::{Clock, Ids};
-use crate::config::MasterKey;
+use crate::config::{ConnectionUrl, MasterKey, Roles};
 use crate::domain::outbox::Outbox;
 use crate::domain::signature::SigningKey;
-use crate::limits::QUEUE_ENTRIES_MAX;
+use crate::limits::{QUEUE_ENTRIES_MAX, SWEEP_MS};
 use crate::queue::{MemoryQueue, Queue};
 use crate::shutdown::Shutdown;
 use crate::stage::Stages;
 use crate::store::{AfterCommit, Store};
 
-/// What an [`App`] is built from.
+/// What an [`App`] is built from. [`Settings::new`] has the defaults.
 #[derive(Clone)]
 pub struct Settings {
     /// The database.
     pub database_url: String,
+    /// Redis, when queue and bus live there.
+    pub redis_url: Option<String>,
     /// What every signing secret is derived from.
     pub master_key: MasterKey,
     /// Networks that stages may reach besides public addresses.
     pub allowed_networks: Vec<IpNet>,
+    /// What this process does.
+    pub roles: Roles,
     /// Firings that this process executes at a time.
     pub concurrency: usize,
+    /// Firings of one project that it executes at a time, when less than its fair share.
+    pub project_concurrency: Option<usize>,
+    /// Pace at which SQL is searched for what the queue does not know.
+    pub poll_ms: i64,
     /// Age at which an event counts as archived.
     pub archive_after_ms: i64,
     /// Age at which Belfry's own events are deleted.
     pub delete_after_ms: i64,
+}
+
+impl Settings {
+    /// A process that does everything, in memory, one firing at a time.
+    #[must_use]
+    pub fn new(database_url: String, master_key: MasterKey) -> Self {
+        Self {
+            database_url,
+            redis_url: None,
+            master_key,
+            allowed_networks: Vec::new(),
+            roles: Roles::all(),
+            concurrency: 1,
+            project_concurrency: None,
+            poll_ms: SWEEP_MS,
+            archive_after_ms: 2 * 3_600_000,
+            delete_after_ms: 48 * 3_600_000,
+        }
+    }
+}
+
+/// Without secrets: neither the master key nor what URLs carry.
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let redis = self.redis_url.as_deref().map(ConnectionUrl::from);
+        f.debug_struct("Settings")
+            .field("database_url", &ConnectionUrl::from(&*self.database_url))
+            .field("redis_url", &redis)
+            .field("roles", &self.roles.to_string())
+            .field("concurrency", &self.concurrency)
+            .field("project_concurrency", &self.project_concurrency)
+            .field("poll_ms", &self.poll_ms)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One running Belfry. Cheap to clone.
@@ -58,7 +100,7 @@ impl App {
     /// yet: the engine and the server are started by whoever opened.
     ///
     /// # Errors
-    /// A sentence that says what could not be opened.
+    /// A sentence that says what could not be opened and names the setting.
     pub async fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, String> {
         Self::open_with(settings, clock, Arc::new(MemoryQueue::new(QUEUE_ENTRIES_MAX))).await
     }
@@ -73,7 +115,8 @@ impl App {
         queue: Arc<dyn Queue>,
     ) -> Result<Self, String> {
         let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new());
-        let store = Store::open(&settings.database_url, hand_out(&queue, &bus)).await?;
+        let store = Store::open(&settings.database_url, hand_out(&queue, &bus)).await;
+        let store = store.map_err(|why| format!("--database-url: {why}"))?;
         let allow = settings.allowed_networks.clone();
         let stages = Stages::new(crate::stage::Settings { allow })?;
         let ids = Arc::new(Ids::new(clock.clone()));

@@ -98,13 +98,11 @@ impl TestApp {
         manual: Option<Arc<ManualClock>>,
         sizes: Sizes,
     ) -> Self {
+        let url = database.url().to_owned();
         let settings = Settings {
-            database_url: database.url().to_owned(),
-            master_key: MasterKey([7; 32]),
             allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
             concurrency: sizes.concurrency,
-            archive_after_ms: 2 * 3_600_000,
-            delete_after_ms: 48 * 3_600_000,
+            ..Settings::new(url, MasterKey([7; 32]))
         };
         let queue = Arc::new(MemoryQueue::new(sizes.queue_entries_max));
         let app = App::open_with(settings, clock, queue).await.expect("the app opens");

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod app;
+pub mod checker;
 mod database;
 mod receiver;
 mod redact;

@@ -47,6 +47,7 @@ pub mod schedule;
 mod sql;
 mod sqlite;
 pub mod sweep;
+pub mod transfer;
 pub mod trigger;
 mod writer;
 
