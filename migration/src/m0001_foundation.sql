@@ -100,6 +100,8 @@ CREATE INDEX schedule_list ON schedule (project_id, id) WHERE deleted_at IS NULL
 CREATE INDEX schedule_trigger ON schedule (trigger_id) WHERE deleted_at IS NULL;
 -- The planner's only question: which schedules have work to do by now?
 CREATE INDEX schedule_plan ON schedule (plan_at) WHERE plan_at IS NOT NULL;
+-- The few whose last instants are planned: does something that they planned still wait?
+CREATE INDEX schedule_last ON schedule (id) WHERE plan_at IS NULL AND state = 'SCHEDULED';
 
 CREATE TABLE firing (
     id              {uuid}  NOT NULL PRIMARY KEY,

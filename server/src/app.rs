@@ -11,7 +11,9 @@ use crate::clock::{Clock, Ids};
 use crate::config::{ConnectionUrl, MasterKey, Roles};
 use crate::domain::outbox::Outbox;
 use crate::domain::signature::SigningKey;
+use crate::domain::tally::{Tally, cause_word, outcome_word};
 use crate::limits::{QUEUE_ENTRIES_MAX, SWEEP_MS};
+use crate::metrics::Metrics;
 use crate::queue::{MemoryQueue, Queue};
 use crate::shutdown::Shutdown;
 use crate::stage::Stages;
@@ -88,6 +90,7 @@ struct Parts {
     bus: Arc<dyn Bus>,
     clock: Arc<dyn Clock>,
     ids: Arc<Ids>,
+    metrics: Arc<Metrics>,
     stages: Stages,
     shutdown: Shutdown,
     settings: Settings,
@@ -114,9 +117,12 @@ impl App {
         clock: Arc<dyn Clock>,
         queue: Arc<dyn Queue>,
     ) -> Result<Self, String> {
+        let metrics = Arc::new(Metrics::new()?);
         let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new());
-        let store = Store::open(&settings.database_url, hand_out(&queue, &bus)).await;
+        let hand_out = hand_out(&queue, &bus, &metrics);
+        let store = Store::open(&settings.database_url, hand_out).await;
         let store = store.map_err(|why| format!("--database-url: {why}"))?;
+        metrics.adopt(store.commits())?;
         let allow = settings.allowed_networks.clone();
         let stages = Stages::new(crate::stage::Settings { allow })?;
         let ids = Arc::new(Ids::new(clock.clone()));
@@ -129,6 +135,7 @@ impl App {
             bus,
             clock,
             ids,
+            metrics,
             stages,
             settings,
         };
@@ -163,6 +170,12 @@ impl App {
     #[must_use]
     pub fn ids(&self) -> &Arc<Ids> {
         &self.parts.ids
+    }
+
+    /// What is counted and measured.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.parts.metrics
     }
 
     /// What actions can do.
@@ -204,8 +217,8 @@ impl App {
 }
 
 /// Commit, then queue, then bus.
-fn hand_out(queue: &Arc<dyn Queue>, bus: &Arc<dyn Bus>) -> AfterCommit {
-    let (queue, bus) = (queue.clone(), bus.clone());
+fn hand_out(queue: &Arc<dyn Queue>, bus: &Arc<dyn Bus>, metrics: &Arc<Metrics>) -> AfterCommit {
+    let (queue, bus, metrics) = (queue.clone(), bus.clone(), metrics.clone());
     Arc::new(move |outbox: Outbox| {
         if !outbox.due.is_empty() {
             queue.push(&outbox.due);
@@ -213,5 +226,21 @@ fn hand_out(queue: &Arc<dyn Queue>, bus: &Arc<dyn Bus>) -> AfterCommit {
         if !outbox.notices.is_empty() {
             bus.publish(&outbox.notices);
         }
+        count(&metrics.engine, &outbox.tally);
     })
+}
+
+fn count(metrics: &crate::metrics::Engine, tally: &Tally) {
+    for (cause, status) in &tally.ended {
+        metrics.firings.with_label_values(&[cause_word(*cause), status]).inc();
+    }
+    for tried in &tally.attempts {
+        metrics.attempts.with_label_values(&[&*tried.kind, outcome_word(tried.status)]).inc();
+        let secs = tried.ms.max(0) as f64 / 1000.0;
+        metrics.stage_duration.with_label_values(&[&tried.kind]).observe(secs);
+    }
+    for (reason, instants) in &tally.skipped {
+        let instants = u64::try_from(*instants).unwrap_or(0);
+        metrics.skipped.with_label_values(&[reason]).inc_by(instants);
+    }
 }

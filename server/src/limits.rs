@@ -83,8 +83,40 @@ pub const TAIL_POLL_MS: i64 = 1_000;
 pub const HEARTBEAT_MS_MIN: i64 = 1_000;
 /// See [`HEARTBEAT_MS_MIN`].
 pub const HEARTBEAT_MS_MAX: i64 = 3_600_000;
+/// How old the gauges of `/metrics` may be that need SQL: nobody scrapes more often, and whoever
+/// asks without a key cannot make the database work.
+pub const SAMPLE_MS: u64 = 5_000;
+/// How old its forecast may be: an autoscaler looks some times a minute.
+pub const SAMPLE_FORECAST_MS: u64 = 30_000;
+/// How old an answer of `/readyz` may be, for the same reason.
+pub const READINESS_MS: u64 = 1_000;
+/// How long health and metrics wait for a database that hangs.
+pub const HEALTH_SECS_MAX: u64 = 2;
+/// How long a schedule may wait for the planner before it counts as unarmed.
+pub const UNARMED_MS: i64 = 60_000;
 /// How long shutdown waits for firings in flight before it releases their leases.
 pub const DRAIN_SECS_MAX: u64 = 20;
+
+// --- Forecast ----------------------------------------------------------------------------------
+
+/// Longest period of a forecast: a year and a leap day.
+pub const FORECAST_PERIOD_MS_MAX: i64 = 366 * 86_400_000;
+/// Shortest bucket: no schedule fires more often.
+pub const FORECAST_STEP_MS_MIN: i64 = 1_000;
+/// Buckets of one forecast: more than a chart has room for.
+pub const FORECAST_BUCKETS_MAX: usize = 1_000;
+/// Schedules that one forecast looks at, those that fire first; past it the forecast is marked.
+pub const FORECAST_SCHEDULES_MAX: usize = 10_000;
+/// Different cron expressions times buckets, about a microsecond each.
+pub const FORECAST_CELLS_MAX: usize = 1_000_000;
+/// Groups (bucket, trigger, cause) of stored firings that one forecast reads.
+pub const FORECAST_GROUPS_MAX: usize = 100_000;
+/// Triggers whose own attempts are measured; the rest counts with the mean of the project.
+pub const FORECAST_TRIGGERS_MAX: usize = 50;
+/// Newest firings of a trigger, or of a project, among which those that are over are measured.
+pub const FORECAST_NEWEST_MAX: usize = 500;
+/// Firings that are measured of them.
+pub const FORECAST_SAMPLE_MAX: usize = 200;
 
 // --- Engine ------------------------------------------------------------------------------------
 

@@ -18,8 +18,10 @@ pub async fn rows(app: &TestApp) -> Vec<(String, i64)> {
     let backend = db.get_database_backend();
     let query = |sql: String| Statement::from_string(backend, sql);
     let sql = match backend {
-        DbBackend::Postgres => "SELECT tablename::text AS name FROM pg_tables \
-             WHERE schemaname = 'public' ORDER BY tablename",
+        DbBackend::Postgres => {
+            "SELECT tablename::text AS name FROM pg_tables \
+             WHERE schemaname = 'public' ORDER BY tablename"
+        }
         _ => "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name",
     };
     let sql = sql.to_owned();

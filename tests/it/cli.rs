@@ -405,7 +405,8 @@ fn healthcheck_tells_by_its_exit_code_whether_the_server_can_work() {
     let address = server.address.clone();
     let check = || run_belfry(folder.path(), &["healthcheck", "--listen", &address]);
     let well = check();
-    assert_eq!((well.code, well.out.as_str()), (0, "{\"status\":\"OK\"}\n"));
+    assert_eq!(well.code, 0);
+    assert!(well.out.starts_with("{\"status\":\"OK\",\"checks\":{"), "{}", well.out);
     let port = address.split(':').next_back().unwrap();
     let everywhere = format!("0.0.0.0:{port}");
     assert_eq!(run_belfry(folder.path(), &["healthcheck", "--listen", &everywhere]).code, 0);

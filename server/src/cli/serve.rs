@@ -18,8 +18,8 @@ use crate::{http, telemetry};
 /// Runs until a signal.
 pub(super) async fn serve(args: ServeArgs) -> Done {
     check(&args)?;
-    telemetry::start(args.log_format, &args.log)
-        .map_err(|why| Failure::usage(format!("--log: {why}")))?;
+    let telemetry = telemetry::start(args.log_format, &args.log, args.otlp_endpoint.as_deref())
+        .map_err(Failure::usage)?;
     let listener = TcpListener::bind(args.listen).await.map_err(|error| {
         Failure::new(format!("--listen: {} could not be bound: {error}", args.listen))
     })?;
@@ -43,7 +43,9 @@ pub(super) async fn serve(args: ServeArgs) -> Done {
         say(&first_start(&args, &listener, &made)?);
     }
     stop_on_signals(app.shutdown().clone())?;
-    run(&app, engine, listener).await
+    let ended = run(&app, engine, listener).await;
+    telemetry.end().await;
+    ended
 }
 
 /// First the engine ends, while the wire answers 503; then the wire.

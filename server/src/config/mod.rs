@@ -101,6 +101,12 @@ pub struct ServeArgs {
     #[arg(long, env = "BELFRY_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     pub log_format: LogFormat,
 
+    /// An OpenTelemetry collector that spans are sent to (OTLP over HTTP), such as
+    /// http://127.0.0.1:4318; nothing is traced without one
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", hide_env_values = true,
+          value_parser = collector)]
+    pub otlp_endpoint: Option<String>,
+
     /// Redis (7 or newer), so that processes hear of each other's work at once: redis://HOST,
     /// rediss://HOST, redis+sentinel://HOST,HOST/SERVICE or redis+cluster://HOST,HOST
     #[arg(long, env = "BELFRY_REDIS_URL", value_name = "URL", hide_env_values = true)]
@@ -240,6 +246,12 @@ fn admin_key(text: &str) -> Result<AdminKey, String> {
         return Err(format!("expected a key that does not begin with {OWN_KEY_PREFIX}"));
     }
     Ok(AdminKey(text.to_owned()))
+}
+
+fn collector(text: &str) -> Result<String, String> {
+    let url = ::url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let is_plain = url.is_some_and(|url| url.query().is_none() && url.fragment().is_none());
+    if is_plain { Ok(text.to_owned()) } else { Err("expected http://HOST:PORT".to_owned()) }
 }
 
 fn cidr(text: &str) -> Result<Option<IpNet>, String> {

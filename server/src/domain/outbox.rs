@@ -3,6 +3,8 @@
 
 use entity::{EventId, FiringId, Instant, ProjectId};
 
+use super::tally::Tally;
+
 /// A firing that waits for its instant, as the due queue knows it. Ids may be stale: the claim
 /// decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,18 +38,21 @@ pub struct Outbox {
     pub due: Vec<Due>,
     /// For the bus.
     pub notices: Vec<Notice>,
+    /// For the metrics.
+    pub tally: Tally,
 }
 
 impl Outbox {
     /// Nothing to say.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.due.is_empty() && self.notices.is_empty()
+        self.due.is_empty() && self.notices.is_empty() && self.tally.is_empty()
     }
 
     /// Adds what `other` has to say.
     pub fn merge(&mut self, mut other: Self) {
         self.due.append(&mut other.due);
         self.notices.append(&mut other.notices);
+        self.tally.merge(other.tally);
     }
 }

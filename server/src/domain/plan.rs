@@ -125,6 +125,26 @@ impl Plan {
         }
     }
 
+    /// How many instants lie from `from` on and before `until`; the same that
+    /// [`Plan::next_after`] walks over, without walking.
+    #[must_use]
+    pub fn count(&self, from: Instant, until: Instant) -> u64 {
+        if until <= from {
+            return 0;
+        }
+        match &self.shape {
+            Shape::Once { at, .. } => u64::from(from <= *at && *at < until),
+            Shape::Every { interval_ms, anchor } => {
+                let before = |end: Instant| (end.ms_since(*anchor) - 1).max(0) / interval_ms;
+                (before(until) - before(from)).unsigned_abs()
+            }
+            Shape::Cron { cron, policy } => {
+                let before = |end: Instant| (end.millis() + 999).div_euclid(1000) - 1;
+                cron.count(self.zone, *policy, before(from), before(until))
+            }
+        }
+    }
+
     /// What a change of clocks did to an instant of this plan, in words: that it was moved there
     /// from a time that does not exist, or which pass it is of a time that comes twice.
     #[must_use]

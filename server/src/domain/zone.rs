@@ -24,6 +24,9 @@ use entity::Instant;
 
 /// Farthest that a wall clock is from UTC (Kiritimati is 14 hours ahead), with an hour to spare.
 const OFFSET_SECS_MAX: i64 = 15 * 3600;
+/// Shorter than any time between two transitions, so that offsets this far apart differ when there
+/// was one.
+const PROBE_SECS: i64 = 120 * 3600;
 /// Names in the IANA database are below 40 characters; an error quotes no more than this.
 const NAME_CHARS_MAX: usize = 64;
 
@@ -144,6 +147,20 @@ impl Zone {
         let before_secs = self.offset_secs(at_secs - 1);
         let after_secs = self.offset_secs(at_secs);
         (before_secs != after_secs).then_some(Transition { at_secs, before_secs, after_secs })
+    }
+
+    /// The first transition after `after_secs`, up to and including `until_secs`.
+    #[must_use]
+    pub fn next_transition(&self, after_secs: i64, until_secs: i64) -> Option<Transition> {
+        let mut low = after_secs;
+        while low < until_secs {
+            let high = until_secs.min(low + PROBE_SECS);
+            if self.offset_secs(low) != self.offset_secs(high) {
+                return Some(self.transition_in(low..high));
+            }
+            low = high;
+        }
+        None
     }
 
     /// RFC 3339 with the zone's offset at that instant.

@@ -12,6 +12,7 @@ use entity::{FiringId, Instant, ScheduleId};
 use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::recorder::{self, Finished};
 use super::run::run;
@@ -21,6 +22,7 @@ use crate::error::Result;
 use crate::limits::{BATCH_ROWS_MAX, DRAIN_SECS_MAX, LEASE_MS, SWEEP_MS};
 use crate::store::Origin;
 use crate::store::claim::{self, Claimed, Lease};
+use crate::telemetry::SPANS;
 
 /// See the module.
 pub struct Executor {
@@ -49,7 +51,12 @@ impl Executor {
         let (finished, results) = mpsc::channel(slots_max);
         tokio::spawn(recorder::run(app.clone(), results));
         let drained = CancellationToken::new();
-        Self { app: app.clone(), slots: Slots::new(slots_max), finished, drained }
+        Self {
+            app: app.clone(),
+            slots: Slots::new(slots_max, &app.metrics().engine.executor_slots),
+            finished,
+            drained,
+        }
     }
 
     /// Executes until shutdown begins, then waits for what runs, then gives the rest back.
@@ -97,6 +104,7 @@ impl Executor {
             .change(Origin::Engine, move |change| {
                 async move { claim::claim(change, &ids, lease).await }.boxed()
             })
+            .instrument(tracing::info_span!(target: SPANS, "claim", firings = report.pulled))
             .await?;
         report.claimed = claimed.len();
         let used_up = claim::one_time(&claimed);

@@ -7,12 +7,14 @@
 
 use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
+use tracing::{Instrument as _, field};
 
 use super::slots::Slot;
 use crate::app::App;
 use crate::limits::BATCH_ROWS_MAX;
 use crate::store::Origin;
 use crate::store::record::{self, Outcome};
+use crate::telemetry::SPANS;
 
 /// Tries to commit one group before its results are given up to the lease.
 const TRIES_MAX: u32 = 10;
@@ -32,7 +34,14 @@ pub(super) async fn run(app: App, mut finished: mpsc::Receiver<Finished>) {
     let mut group = Vec::with_capacity(BATCH_ROWS_MAX);
     while finished.recv_many(&mut group, BATCH_ROWS_MAX).await != 0 {
         let outcomes: Vec<Outcome> = group.iter().map(|done| done.outcome.clone()).collect();
-        commit(&app, outcomes).await;
+        let span = tracing::info_span!(
+            target: SPANS, "record", firings = outcomes.len(), firing.ids = field::Empty,
+        );
+        if !span.is_disabled() {
+            let ids: Vec<String> = outcomes.iter().map(|done| done.firing.to_string()).collect();
+            span.record("firing.ids", ids.join(" "));
+        }
+        commit(&app, outcomes).instrument(span).await;
         group.drain(..).for_each(|done| drop(done.slot));
     }
 }

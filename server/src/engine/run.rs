@@ -8,6 +8,7 @@ use std::sync::Arc;
 use entity::firing::{Model, Status};
 use entity::{AttemptId, EventId, Instant, TypedId, attempt, event};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, field};
 
 use crate::app::App;
 use crate::clock::stamped_at;
@@ -21,10 +22,13 @@ use crate::stage::{self, Call, Effect, Failure, Retry};
 use crate::store::claim::Claimed;
 use crate::store::record::Outcome;
 use crate::store::{action as actions, trigger as triggers};
+use crate::telemetry::SPANS;
 
 /// Runs the firing to the end of this attempt.
 pub(super) async fn run(app: &App, claimed: &Claimed, cancel: CancellationToken) -> Outcome {
     let row = &claimed.firing;
+    let late_ms = app.clock().now().ms_since(row.due_at).max(0);
+    app.metrics().engine.firing_lateness.observe(late_ms as f64 / 1000.0);
     match action_of(app, row).await {
         Ok(None) => completed(app, claimed, None),
         Ok(Some(action)) => match action.stages.into_iter().next() {
@@ -76,7 +80,14 @@ async fn run_stage(
         cancel,
         signing: Some(app.signing_key(row.project_id, claimed.signing_generation)),
     };
-    let done = stage.run(call).await;
+    let span = tracing::info_span!(
+        target: SPANS, "stage", firing.id = %row.id, stage.name = %spec.name,
+        stage.kind = %spec.kind, attempt = row.attempts, error.code = field::Empty,
+    );
+    let done = stage.run(call).instrument(span.clone()).await;
+    if let Err(failure) = &done.result {
+        span.record("error.code", failure.code.as_str());
+    }
     let tried = Tried { spec: &spec, started_at, finished_at: app.clock().now() };
     conclude(app, claimed, &tried, done)
 }

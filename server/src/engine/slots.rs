@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use entity::FiringId;
+use prometheus::{IntGauge, IntGaugeVec};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +17,13 @@ pub(super) struct Slots {
     max: u32,
     running: Mutex<HashMap<FiringId, CancellationToken>>,
     freed: Notify,
+    counted: Counted,
+}
+
+/// The places in the metrics.
+struct Counted {
+    free: IntGauge,
+    busy: IntGauge,
 }
 
 /// One place that is taken.
@@ -28,13 +36,20 @@ pub(super) struct Slot {
 
 impl Slots {
     /// `max` places, all free.
-    pub(super) fn new(max: usize) -> Arc<Self> {
+    pub(super) fn new(max: usize, gauges: &IntGaugeVec) -> Arc<Self> {
         let max = u32::try_from(max).unwrap_or(u32::MAX).max(1);
+        let counted = Counted {
+            free: gauges.with_label_values(&["free"]),
+            busy: gauges.with_label_values(&["busy"]),
+        };
+        counted.free.set(max.into());
+        counted.busy.set(0);
         Arc::new(Self {
             free: Arc::new(Semaphore::new(max as usize)),
             max,
             running: Mutex::default(),
             freed: Notify::new(),
+            counted,
         })
     }
 
@@ -48,6 +63,8 @@ impl Slots {
         // The semaphore is never closed.
         let permit = self.free.clone().acquire_owned().await.ok();
         let cancel = CancellationToken::new();
+        self.counted.free.dec();
+        self.counted.busy.inc();
         self.lock().insert(firing, cancel.clone());
         Slot { slots: self.clone(), firing, permit, cancel }
     }
@@ -91,6 +108,8 @@ impl Drop for Slot {
         self.slots.lock().remove(&self.firing);
         // First the place, then the news of it.
         drop(self.permit.take());
+        self.slots.counted.free.inc();
+        self.slots.counted.busy.dec();
         self.slots.freed.notify_one();
     }
 }

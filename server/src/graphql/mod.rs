@@ -17,6 +17,7 @@ mod error;
 mod event;
 mod event_filter;
 mod firing;
+mod forecast;
 pub mod guard;
 mod loader;
 mod node;
@@ -37,6 +38,7 @@ pub struct Query(
     action::ActionQuery,
     event::EventQuery,
     firing::FiringQuery,
+    forecast::ForecastQuery,
     node::NodeQuery,
     schedule::ScheduleQuery,
     server::ServerQuery,

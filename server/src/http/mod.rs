@@ -23,6 +23,7 @@ pub mod credential;
 pub mod execute;
 pub mod graphql;
 pub mod health;
+pub mod metrics;
 pub mod negotiate;
 pub mod params;
 pub mod playground;
@@ -54,7 +55,12 @@ pub fn router(app: &App, sockets: websocket::Sockets) -> Router {
     } else {
         Router::new().fallback(no_api)
     };
-    routes.merge(health::routes()).layer(CatchPanicLayer::new()).with_state(state)
+    routes
+        .merge(health::routes())
+        .merge(metrics::routes())
+        .layer(axum::middleware::from_fn_with_state(app.clone(), metrics::count))
+        .layer(CatchPanicLayer::new())
+        .with_state(state)
 }
 
 /// What a process without the role `api` answers to everything but questions for its health: as if

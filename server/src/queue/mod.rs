@@ -25,6 +25,15 @@ pub struct Pulled {
     pub next_at: Option<Instant>,
 }
 
+/// How a home of the queue is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It works.
+    Healthy,
+    /// It works from SQL alone until what it lies in answers again: why.
+    Degraded(String),
+}
+
 /// The due queue. One conformance suite holds every home of it to this.
 #[async_trait]
 pub trait Queue: Send + Sync {
@@ -51,6 +60,11 @@ pub trait Queue: Send + Sync {
 
     /// How many more it takes before it puts any out.
     fn room(&self) -> usize;
+
+    /// How it is.
+    fn health(&self) -> Health {
+        Health::Healthy
+    }
 
     /// Whether it holds none.
     fn is_empty(&self) -> bool {

@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::limits::{
     HEARTBEAT_MS_MAX, HEARTBEAT_MS_MIN, RETENTION_MS, TAIL_BATCH_MAX, TAIL_POLL_MS,
 };
+use crate::metrics::TailPlace;
 use crate::store::event as store;
 
 /// How a client reads the live log.
@@ -68,6 +69,8 @@ pub struct Tail {
     checked_at: Option<Instant>,
     /// Up to where its reader was told of a gap.
     told: i64,
+    /// How far it is, for the metrics.
+    place: TailPlace,
 }
 
 impl Tail {
@@ -106,6 +109,7 @@ impl Tail {
             heartbeat_ms: options.heartbeat_ms,
             checked_at: None,
             told: 0,
+            place: app.metrics().wire.tails.enter(at.min(head)),
         })
     }
 
@@ -152,6 +156,7 @@ impl Tail {
             Some(last) if is_full => last.seq,
             _ => head,
         };
+        self.place.set(self.at);
         Ok(events)
     }
 

@@ -22,6 +22,7 @@ pub async fn find_of_firings(
 
 /// Adds attempts, many in one statement.
 pub(super) async fn insert(change: &Change, rows: Vec<Model>) -> Result<()> {
+    change.count(|tally| tally.tried(&rows));
     bulk::insert::<Entity, _>(change.tx(), rows.into_iter().map(IntoActiveModel::into_active_model))
         .await
 }

@@ -105,6 +105,7 @@ pub async fn insert(change: &Change, rows: Vec<Model>) -> Result<()> {
     for row in newest_of_projects(&rows) {
         change.notify(Notice::Logged(row.project_id, row.id));
     }
+    change.count(|tally| tally.log(&rows));
     change.log(rows);
     Ok(())
 }

@@ -18,13 +18,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use entity::{Instant, event as log};
 use futures_util::future::BoxFuture;
 use migration::{Migrator, MigratorTrait as _};
+use prometheus::Histogram;
 use sea_orm::{
     ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqlErr,
     Statement, Value,
 };
 
 use crate::domain::outbox::{Due, Notice, Outbox};
+use crate::domain::tally::Tally;
 use crate::error::{Error, Result};
+use crate::metrics::commit_seconds;
 
 pub mod action;
 pub mod api_key;
@@ -35,6 +38,8 @@ mod command;
 pub mod event;
 pub mod event_filter;
 pub mod firing;
+pub mod forecast;
+pub mod health;
 pub mod idempotency;
 pub mod page;
 mod partition;
@@ -61,6 +66,7 @@ pub struct Store {
     readers: DatabaseConnection,
     writers: DatabaseConnection,
     writer: Writer,
+    commits: Histogram,
 }
 
 /// What happens after a commit, before it is acknowledged; must not block.
@@ -93,14 +99,21 @@ impl Store {
     /// # Errors
     /// A sentence that names what is wrong with the URL, the database or its schema.
     pub async fn open(url: &str, after_commit: AfterCommit) -> Result<Self, String> {
+        let commits = commit_seconds()?;
         if is_postgres(url) {
             let (writers, readers) = postgres::open(url).await?;
-            let writer = Writer::start_pooled(writers.clone(), after_commit);
-            return Ok(Self { readers, writers, writer });
+            let writer = Writer::start_pooled(writers.clone(), after_commit, commits.clone());
+            return Ok(Self { readers, writers, writer, commits });
         }
         let (writers, readers) = sqlite::open(url).await?;
-        let writer = Writer::start_single(writers.clone(), after_commit);
-        Ok(Self { readers, writers, writer })
+        let writer = Writer::start_single(writers.clone(), after_commit, commits.clone());
+        Ok(Self { readers, writers, writer, commits })
+    }
+
+    /// How long the writer's transactions take.
+    #[must_use]
+    pub fn commits(&self) -> &Histogram {
+        &self.commits
     }
 
     /// The engine that statements are written for.
@@ -250,6 +263,11 @@ impl Change {
     /// Once committed, the bus carries `notice`.
     pub fn notify(&self, notice: Notice) {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner).notices.push(notice);
+    }
+
+    /// Once committed, the metrics count what `note` adds.
+    pub(super) fn count(&self, note: impl FnOnce(&mut Tally)) {
+        note(&mut self.outbox.lock().unwrap_or_else(PoisonError::into_inner).tally);
     }
 }
 

@@ -250,6 +250,7 @@ async fn write_skip(
     now: Instant,
 ) -> Result<()> {
     use firing::{Column, Entity};
+    change.count(|tally| tally.skipped.push((skip.reason.as_str(), skip.count)));
     if let Some(open) = row.open_range_id {
         let done = Entity::update_many()
             .col_expr(Column::RangeUntil, Expr::value(skip.until.millis()))

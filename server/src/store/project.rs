@@ -2,9 +2,7 @@
 
 use entity::ProjectId;
 use entity::project::{Column, Entity, Model};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-};
+use sea_orm::{EntityTrait, IntoActiveModel, QueryOrder};
 
 use super::{Change, Store, taken_name};
 use crate::error::Result;

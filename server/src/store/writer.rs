@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use prometheus::Histogram;
 use sea_orm::{
     DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions,
     TransactionTrait,
@@ -76,21 +77,29 @@ pub(super) struct Writer {
 
 impl Writer {
     /// The writer over the one connection that SQLite lets write.
-    pub(super) fn start_single(db: DatabaseConnection, after_commit: AfterCommit) -> Self {
+    pub(super) fn start_single(
+        db: DatabaseConnection,
+        after_commit: AfterCommit,
+        seconds: Histogram,
+    ) -> Self {
         let ((api, from_api), (engine, from_engine)) = (queue(), queue());
         let writer = Self::new(api.clone(), api, engine);
-        let target = Target { db, after_commit, home: Home::Sqlite };
+        let target = Target { db, after_commit, home: Home::Sqlite, seconds };
         let lane = Lane { queues: vec![from_api, from_engine], turn: 0 };
         writer.lanes.spawn(run_alone(target, lane, writer.stop.clone()));
         writer
     }
 
     /// The writer over a pool of PostgreSQL.
-    pub(super) fn start_pooled(db: DatabaseConnection, after_commit: AfterCommit) -> Self {
+    pub(super) fn start_pooled(
+        db: DatabaseConnection,
+        after_commit: AfterCommit,
+        seconds: Histogram,
+    ) -> Self {
         let ((api, from_api), (edit, from_edit), (engine, from_engine)) =
             (queue(), queue(), queue());
         let writer = Self::new(api, edit, engine);
-        let target = Target { db, after_commit, home: Home::Postgres };
+        let target = Target { db, after_commit, home: Home::Postgres, seconds };
         let lanes = [
             (from_api, WRITE_API_CONNECTIONS, WRITE_COMMANDS_MAX),
             (from_edit, WRITE_EDIT_CONNECTIONS, 1),
@@ -145,6 +154,8 @@ struct Target {
     db: DatabaseConnection,
     after_commit: AfterCommit,
     home: Home,
+    /// How long transactions take.
+    seconds: Histogram,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -191,7 +202,9 @@ impl Lane {
 async fn run_alone(target: Target, mut lane: Lane, stop: CancellationToken) {
     while let Some(first) = lane.next(&stop).await {
         let mut group = vec![first];
+        let timer = target.seconds.start_timer();
         let committed = target.commit_group(&mut group, || lane.ready()).await;
+        timer.observe_duration();
         target.settle(group, committed);
     }
 }
@@ -211,10 +224,12 @@ async fn run_beside(target: Target, mut lane: Lane, shape: Shape, stop: Cancella
         }
         let target = target.clone();
         begun.spawn(async move {
+            let timer = target.seconds.start_timer();
             let committed = match group.as_mut_slice() {
                 [one] => target.commit_one(one.as_mut()).await,
                 _ => target.commit_group(&mut group, || None).await,
             };
+            timer.observe_duration();
             drop(place);
             target.settle(group, committed);
         });

@@ -102,7 +102,7 @@ impl Drop for Database {
 }
 
 /// The same server's URL for another database.
-fn at(url: &str, database: &str) -> String {
+pub(crate) fn at(url: &str, database: &str) -> String {
     let mut url: url::Url = url.parse().expect("a URL");
     url.set_path(database);
     url.to_string()

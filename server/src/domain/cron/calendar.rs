@@ -15,6 +15,11 @@ use super::parse::{DayRule, Fields};
 
 /// The last year of RFC 3339 and so of Belfry.
 const YEAR_MAX: i32 = 9999;
+/// The end of a day.
+const LAST_SECOND: NaiveTime = match NaiveTime::from_hms_opt(23, 59, 59) {
+    Some(time) => time,
+    None => NaiveTime::MIN,
+};
 
 /// The civil seconds that an expression allows.
 #[derive(Clone, Debug)]
@@ -54,6 +59,39 @@ impl Calendar {
         }
         let date = self.day_from(today.succ_opt()?)?;
         Some(date.and_time(self.time_from(NaiveTime::MIN)?))
+    }
+
+    /// How many allowed seconds lie after `after`, up to and including `until`.
+    pub(super) fn count(&self, after: NaiveDateTime, until: NaiveDateTime) -> u64 {
+        let (first, last) = (after.date(), until.date());
+        let is_allowed = |date| self.day_from(date) == Some(date);
+        let up_to = |civil: NaiveDateTime| {
+            if is_allowed(civil.date()) { self.times_until(civil.time()) } else { 0 }
+        };
+        if first == last {
+            return up_to(until) - up_to(after);
+        }
+        let a_day = self.times_until(LAST_SECOND);
+        let rest_of_first = if is_allowed(first) { a_day - up_to(after) } else { 0 };
+        let next = |date: NaiveDate| self.day_from(date.succ_opt()?).filter(|date| *date < last);
+        let between = std::iter::successors(next(first), |date| next(*date)).count() as u64;
+        rest_of_first + a_day * between + up_to(until)
+    }
+
+    /// How many allowed times a day has up to and including `time`.
+    fn times_until(&self, time: NaiveTime) -> u64 {
+        let (hours, minutes, seconds) =
+            (self.sets.hours(), self.sets.minutes(), self.sets.seconds());
+        let (an_hour, a_minute) =
+            (u64::from(minutes.count() * seconds.count()), u64::from(seconds.count()));
+        let mut total = hours.range(..time.hour()).count() as u64 * an_hour;
+        if hours.includes(time.hour()) {
+            total += minutes.range(..time.minute()).count() as u64 * a_minute;
+            if minutes.includes(time.minute()) {
+                total += seconds.range(..=time.second()).count() as u64;
+            }
+        }
+        total
     }
 
     /// The first allowed date at or after `date`.

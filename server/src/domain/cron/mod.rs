@@ -1,8 +1,8 @@
 //! Cron expressions: when they fire, in a zone whose clocks change.
 //!
 //! Three steps: `parse` reads the dialect (with `piece` and `field` below it), `calendar` walks
-//! civil time, and this file maps civil time to instants. `words` says it in English. Called by
-//! `plan` only.
+//! civil time, and this file maps civil time to instants. `words` says it in English, `count` says how
+//! often without walking. Called by `plan` only.
 //!
 //! # Where clocks change
 //!
@@ -25,6 +25,7 @@
 //! jumped over in one step, which bounds the work, and an answer is always after `from`.
 
 mod calendar;
+mod count;
 mod field;
 mod parse;
 mod piece;

@@ -28,6 +28,7 @@ use crate::http::negotiate::Media;
 use crate::http::status::Refusal;
 use crate::http::{State, credential};
 use crate::limits::{WS_MESSAGE_BYTES_MAX, WS_SOCKETS_MAX};
+use crate::metrics::hold;
 
 const SUBPROTOCOL: &str = "graphql-transport-ws";
 
@@ -88,7 +89,9 @@ pub fn open(
         .protocols([SUBPROTOCOL])
         .max_message_size(MESSAGE_BYTES_READ_MAX)
         .max_frame_size(MESSAGE_BYTES_READ_MAX);
+    let open = state.app.metrics().wire.websockets.clone();
     upgrade.on_upgrade(move |socket| async move {
+        let _open = hold(&open);
         let spoken = socket.protocol().and_then(|name| name.to_str().ok()) == Some(SUBPROTOCOL);
         let refused = match (&place, spoken) {
             (None, _) => Some(Close::Overload("Too many sockets.")),
