@@ -103,8 +103,8 @@ fn redis(app: &App) -> Option<Check> {
 }
 
 /// Whether queue and bus lie in Redis.
-pub(super) fn has_redis(_app: &App) -> bool {
-    false
+pub(super) fn has_redis(app: &App) -> bool {
+    app.settings().redis_url.is_some()
 }
 
 /// What does not answer in time has failed.

@@ -277,14 +277,20 @@ fn is_postgres(url: &str) -> bool {
 
 /// Runs the missing steps; refuses a schema that is newer than this binary.
 async fn migrate(db: &DatabaseConnection) -> Result<(), DbErr> {
-    let known = Migrator::migrations().len();
-    let applied = Migrator::get_applied_migrations(db).await;
-    if let Ok(applied) = applied
-        && known < applied.len()
-    {
+    let steps = Migrator::migrations();
+    // A database without that table is new.
+    let applied = applied(db).await.unwrap_or_default();
+    if applied.iter().any(|name| steps.iter().all(|step| step.name() != name)) {
         return Err(DbErr::Custom("it was written by a newer version of belfry".to_owned()));
     }
     Migrator::up(db, None).await
+}
+
+/// The names of the steps that a schema has taken.
+async fn applied(db: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+    let sql = "SELECT version FROM seaql_migrations";
+    let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
+    rows.iter().map(|row| row.try_get("", "version")).collect()
 }
 
 /// A statement that changes one row of `what` must have found it.
