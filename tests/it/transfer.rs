@@ -9,7 +9,9 @@ use belfry::error::Error;
 use belfry::store::{Store, project, transfer};
 use serde_json::{Value, json};
 use tests::Receiver;
+use tests::services::shared;
 
+use crate::process::installed;
 use crate::{TestApp, story};
 
 /// A project with something in every table: its own, keys, an action and a trigger in two versions,
@@ -35,8 +37,11 @@ async fn lived_in(receiver: &Receiver) -> TestApp {
 }
 
 async fn empty(folder: &Path) -> Store {
-    let url = format!("sqlite://{}/belfry.db", folder.display());
-    Store::open(&url, Arc::new(|_| {})).await.expect("the store opens")
+    opened(&format!("sqlite://{}/belfry.db", folder.display())).await
+}
+
+async fn opened(url: &str) -> Store {
+    Store::open(url, Arc::new(|_| {})).await.expect("the store opens")
 }
 
 async fn exported(store: &Store) -> String {
@@ -67,6 +72,31 @@ async fn a_lived_in_project_is_the_same_wherever_it_is_carried() {
     assert_eq!(exported(&other).await, file);
     let head = belfry::store::event::head(&other).await.expect("the head");
     assert_eq!(head, counts["rows"]["event"].as_i64().expect("events"));
+}
+
+#[tokio::test]
+async fn a_project_is_carried_to_postgresql_and_back_unchanged() {
+    if installed("psql").is_none() {
+        return;
+    }
+    let receiver = Receiver::start().await;
+    let file = exported(lived_in(&receiver).await.app.store()).await;
+    let database = shared::database(None).await;
+    let there = opened(&database.url).await;
+    import(&there, &file).await.expect("the way there");
+    let from_there = exported(&there).await;
+    assert_eq!(from_there, file);
+    let refusal = import(&there, &file).await.expect_err("it is there").to_string();
+    assert!(refusal.ends_with("is there already"), "{refusal}");
+    let entries = file.lines().filter(|line| line.starts_with("{\"event\"")).count();
+    let head = belfry::store::event::head(&there).await.expect("the head");
+    assert_eq!(usize::try_from(head), Ok(entries));
+    there.close().await;
+
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let back = empty(folder.path()).await;
+    import(&back, &from_there).await.expect("the way back");
+    assert_eq!(exported(&back).await, file);
 }
 
 #[tokio::test]
