@@ -8,21 +8,38 @@ use belfry::limits::BUS_NOTICES_MAX;
 use entity::{FiringId, ProjectId};
 use futures_util::FutureExt as _;
 use sea_orm::prelude::Uuid;
+use tests::services::shared::{redis_url, unique};
 
-/// A home of the bus for the suite: one that nobody listens to yet.
-type Home = fn() -> Arc<dyn Bus>;
+mod redis;
 
 /// Every home there is.
-const HOMES: [(&str, Home); 1] = [("memory", || Arc::new(MemoryBus::new()))];
+const HOMES: [Home; 2] = [Home::Memory, Home::Redis];
+
+/// A home of the bus for the suite.
+#[derive(Clone, Copy, Debug)]
+enum Home {
+    Memory,
+    Redis,
+}
+
+impl Home {
+    /// One that nobody listens to yet.
+    async fn open(self) -> Arc<dyn Bus> {
+        match self {
+            Self::Memory => Arc::new(MemoryBus::new()),
+            Self::Redis => redis::ready(&redis_url().await, &unique()).await,
+        }
+    }
+}
 
 /// Runs a story on each home.
 macro_rules! on_every_home {
     ($($name:ident($bus:ident) $body:block)*) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
         async fn $name() {
-            for (home, open) in HOMES {
-                println!("home: {home}");
-                let $bus = open();
+            for home in HOMES {
+                println!("home: {home:?}");
+                let $bus = home.open().await;
                 $body
             }
         }

@@ -6,20 +6,37 @@ use std::time::Duration;
 
 use belfry::domain::outbox::Due;
 use belfry::queue::{MemoryQueue, Queue, Room};
-use entity::{FiringId, Instant, ProjectId, TypedId};
+use belfry::limits::QUEUE_LEASE_MS;
+use entity::{FiringId, Instant, ProjectId, TriggerId, TypedId};
 use futures_util::future::join_all;
 use sea_orm::prelude::Uuid;
 use tests::Receiver;
+use tests::services::shared::{redis_url, unique};
 
 use crate::TestApp;
 use crate::story::timer;
 
-/// A home of the queue for the suite: an empty one that holds so many entries.
-type Home = fn(usize) -> Arc<dyn Queue>;
+mod redis;
 
 /// Every home there is.
-const HOMES: [(&str, Home); 1] =
-    [("memory", |entries_max| Arc::new(MemoryQueue::new(entries_max)))];
+const HOMES: [Home; 2] = [Home::Memory, Home::Redis];
+
+/// A home of the queue for the suite.
+#[derive(Clone, Copy, Debug)]
+enum Home {
+    Memory,
+    Redis,
+}
+
+impl Home {
+    /// An empty queue of this home that holds so many entries.
+    async fn open(self, entries_max: usize) -> Arc<dyn Queue> {
+        match self {
+            Self::Memory => Arc::new(MemoryQueue::new(entries_max)),
+            Self::Redis => redis::open(&redis_url().await, &unique(), entries_max).await,
+        }
+    }
+}
 
 /// What nobody comes near to in a story that is not about it.
 const ROOMY: usize = 100_000;
@@ -30,9 +47,9 @@ macro_rules! on_every_home {
         $(#[$doc])*
         #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
         async fn $name() {
-            for (home, open) in HOMES {
-                println!("home: {home}");
-                let $queue = open($entries_max);
+            for home in HOMES {
+                println!("home: {home:?}");
+                let $queue = home.open($entries_max).await;
                 assert!($queue.raise_cover(Instant::MIN, Instant::MAX).await);
                 $body
             }
@@ -52,6 +69,12 @@ fn due(project: u128, firing: u128, ms: i64) -> Due {
         trigger: None,
         trigger_limit: None,
     }
+}
+
+/// An entry of the lane of a trigger, with the bound that its owner set.
+fn of(project: u128, trigger: u128, limit: Option<u32>, firing: u128, ms: i64) -> Due {
+    let trigger = Some(TriggerId(Uuid::from_u128(trigger)));
+    Due { trigger, trigger_limit: limit, ..due(project, firing, ms) }
 }
 
 fn numbers(entries: &[Due]) -> Vec<u128> {
@@ -104,6 +127,99 @@ on_every_home! {
         queue.push(&[due(1, 1, 10)]);
         assert_eq!(pull(&queue, 10, 10).await, [1]);
         assert_eq!(pull(&queue, 10, 10).await, [0; 0]);
+    }
+
+    what_is_not_settled_is_handed_out_again_when_its_lease_ends(queue: ROOMY) {
+        queue.push(&[due(1, 1, 10), due(1, 2, 20)]);
+        queue.flush().await;
+        let taken = queue.pull(at(20), &Room::of(10)).await.due;
+        queue.settle(&taken[1..]);
+        assert_eq!(pull(&queue, 20 + QUEUE_LEASE_MS - 1, 10).await, [0; 0]);
+        assert_eq!(pull(&queue, 20 + QUEUE_LEASE_MS, 10).await, [1]);
+        assert_eq!(pull(&queue, 20 + QUEUE_LEASE_MS, 10).await, [0; 0]);
+    }
+
+    an_entry_that_is_handed_out_is_not_taken_in_again(queue: ROOMY) {
+        queue.push(&[due(1, 1, 10)]);
+        queue.flush().await;
+        let taken = queue.pull(at(20), &Room::of(10)).await.due;
+        queue.push(&[due(1, 1, 10)]);
+        assert_eq!(pull(&queue, 30, 10).await, [0; 0]);
+        // A retry is another instant, and after the claim nothing stands in the way.
+        queue.push(&[due(1, 1, 25)]);
+        assert_eq!(pull(&queue, 30, 10).await, [1]);
+        queue.settle(&taken);
+        queue.push(&[due(1, 1, 10)]);
+        assert_eq!(pull(&queue, 30, 10).await, [1]);
+    }
+
+    triggers_of_a_project_are_served_in_turn(queue: ROOMY) {
+        let backlog: Vec<Due> = (0..100).map(|n| of(1, 7, None, n, 1)).collect();
+        queue.push(&backlog);
+        queue.push(&[of(1, 8, None, 800, 50), due(1, 900, 60), due(2, 1_000, 70)]);
+        let first = pull(&queue, 100, 6).await;
+        assert_eq!(first, [0, 1_000, 800, 900, 1, 2]);
+    }
+
+    a_trigger_is_handed_out_as_often_as_its_owner_says_and_no_oftener(queue: ROOMY) {
+        let of_two: Vec<Due> = (0..5).map(|n| of(1, 7, Some(2), n, 1)).collect();
+        queue.push(&of_two);
+        queue.push(&[of(1, 8, None, 100, 50), of(1, 9, Some(1), 200, 2_000)]);
+        queue.flush().await;
+        let pulled = queue.pull(at(100), &Room::of(10)).await;
+        assert_eq!(numbers(&pulled.due), [0, 100, 1]);
+        // What is bounded waits for a slot of its own, what is not yet due for its instant.
+        assert_eq!(pulled.next_at, Some(at(2_000)));
+        let mut room = Room::of(10);
+        room.triggers.insert(TriggerId(Uuid::from_u128(7)), 1);
+        assert_eq!(numbers(&queue.pull(at(100), &room).await.due), [2]);
+    }
+
+    the_newest_bound_of_a_trigger_counts_for_all_that_wait(queue: ROOMY) {
+        queue.push(&[of(1, 7, Some(1), 1, 1), of(1, 7, Some(1), 2, 1), of(1, 7, Some(1), 3, 1)]);
+        queue.push(&[of(1, 7, None, 4, 1)]);
+        assert_eq!(pull(&queue, 5, 10).await, [1, 2, 3, 4]);
+    }
+
+    a_project_takes_slots_in_proportion_to_the_free_ones(queue: ROOMY) {
+        let of_three = |project: u128| (0..100).map(move |n| due(project, project * 1_000 + n, 1));
+        queue.push(&(1..=3).flat_map(of_three).collect::<Vec<Due>>());
+        queue.flush().await;
+        let mut room = Room { slots_free: 100, share: 3, ..Room::of(100) };
+        // One that takes everything leaves 1/4, three leave 1/10.
+        let taken = queue.pull(at(5), &room).await.due;
+        assert_eq!(taken.len(), 90);
+        // Another one still finds a slot, and those three none.
+        queue.push(&[due(4, 4_000, 1)]);
+        room.slots_free = 10;
+        room.projects.extend((1..=3).map(|n| (ProjectId(Uuid::from_u128(n)), 30)));
+        queue.flush().await;
+        assert_eq!(numbers(&queue.pull(at(5), &room).await.due), [4_000]);
+        assert_eq!(queue.pull(at(5), &room).await.next_at, None, "what lacks room does not count");
+    }
+
+    a_project_runs_as_many_as_it_may_and_no_more(queue: ROOMY) {
+        queue.push(&(0..10).map(|n| due(1, n, 1)).collect::<Vec<Due>>());
+        queue.flush().await;
+        let mut room = Room { project_max: 4, ..Room::of(10) };
+        room.projects.insert(ProjectId(Uuid::from_u128(1)), 1);
+        assert_eq!(numbers(&queue.pull(at(5), &room).await.due), [0, 1, 2]);
+    }
+
+    the_cover_is_raised_only_from_what_it_is(queue: ROOMY) {
+        queue.lower_cover(at(50)).await;
+        assert!(!queue.raise_cover(at(51), at(100)).await);
+        assert_eq!(queue.cover().await, at(50));
+        assert!(queue.raise_cover(at(50), at(100)).await);
+        assert_eq!(queue.cover().await, at(100));
+    }
+
+    when_it_is_full_who_holds_most_loses_the_latest(queue: 4) {
+        queue.push(&[due(1, 1, 10), due(1, 2, 20), due(1, 3, 30), due(2, 20, 90)]);
+        queue.push(&[due(2, 21, 95)]);
+        queue.flush().await;
+        assert_eq!((queue.len().await, queue.cover().await), (4, at(29)));
+        assert_eq!(pull(&queue, 100, 10).await, [1, 20, 2, 21]);
     }
 
     nothing_is_taken_when_there_is_no_free_slot(queue: ROOMY) {

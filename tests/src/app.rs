@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use crate::database::Database;
+use crate::database::{self, Database};
 
 /// When every story begins: a Monday.
 pub const START: &str = "2026-03-02T10:00:00Z";
@@ -101,7 +101,7 @@ impl TestApp {
         let settings = Settings {
             allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
             concurrency: sizes.concurrency,
-            redis_url: shared_redis(),
+            redis_url: database::redis_url().await,
             ..Settings::new(url, MasterKey([7; 32]))
         };
         let app = App::open_with(settings, clock, sizes.queue_entries_max);
@@ -142,9 +142,9 @@ impl TestApp {
         loop {
             while self.engine.planner.run_once().await.expect("planning").schedules != 0 {}
             self.engine.sweeper.run_once().await.expect("a sweep");
-            self.app.queue().flush().await;
             let mut pulled = 0;
             loop {
+                self.app.queue().flush().await;
                 let report = self.engine.executor.run_once().await.expect("a claim");
                 if report.pulled == 0 {
                     break;
@@ -263,11 +263,6 @@ fn async_stream(
 ) -> impl futures_util::Stream<Item = async_graphql::Response> + Send + 'static {
     use futures_util::StreamExt as _;
     futures_util::stream::once(async move { schema.execute_stream(request).boxed() }).flatten()
-}
-
-/// Beside PostgreSQL there is Redis, when the run shares one.
-fn shared_redis() -> Option<String> {
-    crate::is_postgres().then(|| std::env::var(crate::services::shared::REDIS_URL).ok()).flatten()
 }
 
 /// An instant from RFC 3339.

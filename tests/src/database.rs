@@ -32,6 +32,11 @@ pub fn is_postgres() -> bool {
     std::env::var("BELFRY_TEST_HOME").is_ok_and(|home| home == "postgres")
 }
 
+/// Where queue and bus live: in Redis when the database is PostgreSQL, else in the process.
+pub(crate) async fn redis_url() -> Option<String> {
+    if is_postgres() { Some(shared::redis_url().await) } else { None }
+}
+
 impl Database {
     /// A new one, with Belfry's schema where that is quicker than to let Belfry make it.
     pub(crate) async fn make() -> Arc<Self> {

@@ -31,8 +31,10 @@ struct State {
     /// How much each project holds, to find who holds most.
     sizes: BTreeSet<(usize, ProjectId)>,
     len: usize,
-    leased: HashMap<FiringId, (Instant, Due)>,
-    leases: BTreeSet<(Instant, FiringId)>,
+    /// What was handed out, by firing and instant: a retry is another instant.
+    leased: HashMap<(FiringId, Instant), (Instant, Due)>,
+    /// The same by the end of the lease.
+    leases: BTreeSet<(Instant, FiringId, Instant)>,
     cover: Instant,
     /// The latest instant of a pull: what is due before it is overdue.
     now: Instant,
@@ -76,7 +78,7 @@ impl Queue for MemoryQueue {
     fn push(&self, entries: &[Due]) {
         let mut state = self.lock();
         for due in entries {
-            if state.cover < due.due_at || state.leased.contains_key(&due.firing) {
+            if state.cover < due.due_at || state.leased.contains_key(&(due.firing, due.due_at)) {
                 continue;
             }
             state.insert(*due);
@@ -98,8 +100,8 @@ impl Queue for MemoryQueue {
     fn settle(&self, entries: &[Due]) {
         let mut state = self.lock();
         for due in entries {
-            if let Some((until, _)) = state.leased.remove(&due.firing) {
-                state.leases.remove(&(until, due.firing));
+            if let Some((until, _)) = state.leased.remove(&(due.firing, due.due_at)) {
+                state.leases.remove(&(until, due.firing, due.due_at));
             }
         }
     }
@@ -175,12 +177,12 @@ impl State {
 
     /// What was handed out and not settled waits again.
     fn end_leases(&mut self, now: Instant) {
-        while let Some((until, firing)) = self.leases.first().copied() {
+        while let Some((until, firing, due_at)) = self.leases.first().copied() {
             if now < until {
                 return;
             }
             self.leases.pop_first();
-            if let Some((_, due)) = self.leased.remove(&firing) {
+            if let Some((_, due)) = self.leased.remove(&(firing, due_at)) {
                 self.insert(due);
             }
         }
@@ -246,8 +248,8 @@ impl State {
 
     fn lease(&mut self, entry: Due, now: Instant) {
         let until = now.plus_ms(QUEUE_LEASE_MS);
-        self.leased.insert(entry.firing, (until, entry));
-        self.leases.insert((until, entry.firing));
+        self.leased.insert((entry.firing, entry.due_at), (until, entry));
+        self.leases.insert((until, entry.firing, entry.due_at));
     }
 
     fn put_out(&mut self) {
