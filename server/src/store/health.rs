@@ -41,12 +41,16 @@ pub(super) fn waits() -> Expr {
 
 /// How the schema stands to this binary.
 pub async fn schema(store: &Store) -> Result<Schema> {
-    let applied = Migrator::get_applied_migrations(store.readers()).await?.len();
-    Ok(match applied.cmp(&Migrator::migrations().len()) {
-        std::cmp::Ordering::Less => Schema::Older,
-        std::cmp::Ordering::Equal => Schema::Current,
-        std::cmp::Ordering::Greater => Schema::Newer,
-    })
+    // As rows: steps that this binary does not know are an error to everything else that lists them.
+    let applied = Migrator::get_migration_models(store.readers()).await?;
+    let mut applied: Vec<String> = applied.into_iter().map(|step| step.version).collect();
+    for step in Migrator::migrations() {
+        let Some(found) = applied.iter().position(|version| version == step.name()) else {
+            return Ok(Schema::Older);
+        };
+        applied.swap_remove(found);
+    }
+    Ok(if applied.is_empty() { Schema::Current } else { Schema::Newer })
 }
 
 /// The pools as they are now.
