@@ -10,6 +10,7 @@ pub mod event;
 pub mod firing;
 pub mod id;
 pub mod idempotency;
+pub mod installation;
 pub mod instant;
 pub mod log_floor;
 pub mod project;

@@ -31,6 +31,8 @@ pub struct Model {
     pub paused_by: Option<String>,
     /// Fires exactly once and then goes.
     pub is_test: bool,
+    /// How many of its firings one process executes at a time; any number when not set.
+    pub concurrency: Option<i32>,
     /// When a test trigger was used up.
     pub consumed_at: Option<Instant>,
     /// When it was made.

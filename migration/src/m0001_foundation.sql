@@ -4,6 +4,12 @@
 -- column is a BIGINT of milliseconds since 1970 (entity/src/instant.rs). Columns of large text come
 -- last, so that rows can be skipped over without reading them.
 
+CREATE TABLE installation (
+    number     INTEGER NOT NULL PRIMARY KEY,
+    id         {uuid}  NOT NULL,
+    created_at BIGINT  NOT NULL
+);
+
 CREATE TABLE project (
     id                 {uuid}  NOT NULL PRIMARY KEY,
     name               TEXT    NOT NULL UNIQUE,
@@ -56,6 +62,7 @@ CREATE TABLE trigger (
     pause_reason TEXT,
     paused_by    TEXT,
     is_test      BOOLEAN NOT NULL,
+    concurrency  INTEGER,
     consumed_at  BIGINT,
     created_at   BIGINT  NOT NULL,
     updated_at   BIGINT  NOT NULL,

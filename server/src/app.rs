@@ -1,23 +1,24 @@
 //! Floor 4: `App`, one running Belfry: every part that the services and the engine share.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use entity::ProjectId;
 use ipnet::IpNet;
 use uuid::Uuid;
 
-use crate::bus::{Bus, MemoryBus};
+use crate::bus::{Bus, MemoryBus, RedisBus};
 use crate::clock::{Clock, Ids};
 use crate::config::{ConnectionUrl, MasterKey, Roles};
 use crate::domain::outbox::Outbox;
 use crate::domain::signature::SigningKey;
 use crate::domain::tally::{Tally, cause_word, outcome_word};
 use crate::limits::{QUEUE_ENTRIES_MAX, SWEEP_MS};
+use crate::link::Link;
 use crate::metrics::Metrics;
-use crate::queue::{MemoryQueue, Queue};
+use crate::queue::{MemoryQueue, Queue, RedisQueue};
 use crate::shutdown::Shutdown;
 use crate::stage::Stages;
-use crate::store::{AfterCommit, Store};
+use crate::store::{AfterCommit, Store, installation};
 
 /// What an [`App`] is built from. [`Settings::new`] has the defaults.
 #[derive(Clone)]
@@ -105,27 +106,38 @@ impl App {
     /// # Errors
     /// A sentence that says what could not be opened and names the setting.
     pub async fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, String> {
-        Self::open_with(settings, clock, Arc::new(MemoryQueue::new(QUEUE_ENTRIES_MAX))).await
+        Self::open_with(settings, clock, QUEUE_ENTRIES_MAX).await
     }
 
-    /// The same over a due queue of the caller's.
+    /// The same with a due queue that holds so many entries.
     ///
     /// # Errors
     /// A sentence that says what could not be opened.
     pub async fn open_with(
         settings: Settings,
         clock: Arc<dyn Clock>,
-        queue: Arc<dyn Queue>,
+        queue_entries_max: usize,
     ) -> Result<Self, String> {
+        // Checked before anything is made.
+        let links = settings.redis_url.as_deref().map(links).transpose()?;
         let metrics = Arc::new(Metrics::new()?);
-        let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new());
-        let hand_out = hand_out(&queue, &bus, &metrics);
-        let store = Store::open(&settings.database_url, hand_out).await;
+        let homes = Arc::new(OnceLock::new());
+        let after_commit = hand_out(homes.clone(), metrics.clone());
+        let store = Store::open(&settings.database_url, after_commit).await;
         let store = store.map_err(|why| format!("--database-url: {why}"))?;
         metrics.adopt(store.commits())?;
         let allow = settings.allowed_networks.clone();
         let stages = Stages::new(crate::stage::Settings { allow })?;
         let ids = Arc::new(Ids::new(clock.clone()));
+        let opened = match links {
+            None => Homes::in_memory(queue_entries_max),
+            Some(links) => {
+                let made = installation::find_or_insert(&store, ids.uuid(), clock.now()).await;
+                let id = made.map_err(|error| error.to_string())?;
+                Homes::in_redis(links, id, queue_entries_max, clock.clone()).await?
+            }
+        };
+        let Homes { queue, bus } = homes.get_or_init(|| opened).clone();
         let parts = Parts {
             process: ids.uuid(),
             keys: crate::domain::expiring::Expiring::new(),
@@ -216,10 +228,43 @@ impl App {
     }
 }
 
-/// Commit, then queue, then bus.
-fn hand_out(queue: &Arc<dyn Queue>, bus: &Arc<dyn Bus>, metrics: &Arc<Metrics>) -> AfterCommit {
-    let (queue, bus, metrics) = (queue.clone(), bus.clone(), metrics.clone());
+/// Where the due queue and the bus live.
+#[derive(Clone)]
+struct Homes {
+    queue: Arc<dyn Queue>,
+    bus: Arc<dyn Bus>,
+}
+
+impl Homes {
+    fn in_memory(queue_entries_max: usize) -> Self {
+        let queue = Arc::new(MemoryQueue::new(queue_entries_max));
+        Self { queue, bus: Arc::new(MemoryBus::new()) }
+    }
+
+    /// In Redis under the identity of the database: every process of one database finds the same
+    /// keys, whatever name it knows the database by, and two databases never do.
+    async fn in_redis(
+        [queue, bus]: [Link; 2],
+        installation: Uuid,
+        queue_entries_max: usize,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, String> {
+        let namespace = format!("belfry:{}", installation.simple());
+        let queue = RedisQueue::connect(queue, &namespace, queue_entries_max, clock).await?;
+        let bus = RedisBus::connect(bus, &namespace).await?;
+        Ok(Self { queue: Arc::new(queue), bus: Arc::new(bus) })
+    }
+}
+
+/// One link each for the queue and the bus.
+fn links(url: &str) -> Result<[Link; 2], String> {
+    Ok([Link::parse(url)?, Link::parse(url)?])
+}
+
+/// Commit, then queue, then bus. What is committed before there are any is nobody's to hear.
+fn hand_out(homes: Arc<OnceLock<Homes>>, metrics: Arc<Metrics>) -> AfterCommit {
     Arc::new(move |outbox: Outbox| {
+        let Some(Homes { queue, bus }) = homes.get() else { return };
         if !outbox.due.is_empty() {
             queue.push(&outbox.due);
         }

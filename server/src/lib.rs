@@ -10,7 +10,7 @@
 //! | 4 | [`app`] |
 //! | 3 | [`store`], [`queue`], [`bus`], [`stage`], which never import one another |
 //! | 2 | [`domain`]: pure |
-//! | 1 | [`error`], [`clock`], [`config`], [`limits`], [`metrics`], [`shutdown`], [`telemetry`] |
+//! | 1 | [`error`], [`clock`], [`config`], [`limits`], [`link`], [`metrics`], [`shutdown`], [`telemetry`] |
 //! | 0 | the crates `entity` and `migration` |
 //!
 //! Each noun has a file of the same name on every floor: `entity/firing.rs`, `store/firing.rs`,
@@ -27,6 +27,7 @@ pub mod error;
 pub mod graphql;
 pub mod http;
 pub mod limits;
+pub mod link;
 pub mod metrics;
 pub mod queue;
 pub mod service;

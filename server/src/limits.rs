@@ -67,6 +67,9 @@ pub const SWEEP_MS: i64 = 5_000;
 pub const OVERDUE_MS: i64 = 2_000;
 /// How far ahead the due queue knows SQL (design: near-due window 5 min).
 pub const QUEUE_WINDOW_MS: i64 = 5 * 60_000;
+/// How long the due queue waits for the claim of what it handed out before it hands it out again:
+/// longer than a claim takes, shorter than recovery may.
+pub const QUEUE_LEASE_MS: i64 = 10_000;
 /// How often a process measures the database's clock: quartz drifts by some 50 µs in that time.
 pub const FOLLOW_MS: i64 = 1_000;
 /// Pace of the retention duty (seeds: purge at least every 5 min).
@@ -120,10 +123,24 @@ pub const FORECAST_SAMPLE_MAX: usize = 200;
 
 // --- Engine ------------------------------------------------------------------------------------
 
-/// Entries of the in-memory due queue (about 100 bytes each); past it the sweeper pages from SQL.
+/// Entries of the due queue (some 300 bytes each); past it the sweeper pages from SQL.
 pub const QUEUE_ENTRIES_MAX: usize = 200_000;
+/// Firings of one trigger that a process executes at a time, when its owner bounds it: more than
+/// any process has slots is no bound.
+pub const TRIGGER_CONCURRENCY_MAX: i32 = 10_000;
+/// Entries that one script adds to the due queue in Redis: some 2 ms, in which nobody else is
+/// served.
+pub const QUEUE_SCRIPT_ROWS_MAX: usize = 256;
+/// Batches that wait to be written to the due queue in Redis; past it the sweeper brings them.
+pub const QUEUE_WRITES_MAX: usize = 4_096;
+/// Notices that wait to be published through Redis; past it other processes find out by looking.
+pub const BUS_WRITES_MAX: usize = 4_096;
 /// Rows of one claim or record statement: a few hundred keep the writer responsive.
 pub const BATCH_ROWS_MAX: usize = 256;
+/// A project takes another slot only while it runs fewer than so many times the free ones: n
+/// projects that would take everything leave 1/(3n + 1) of the slots free, however many they are
+/// (dynamic thresholds; Choudhury and Hahne, 1998).
+pub const PROJECT_SHARE: usize = 3;
 /// Rows that one sweep pushes at a time.
 pub const SWEEP_ROWS_MAX: usize = 10_000;
 /// Schedules that one planning step advances.

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use tests::services::shared;
 
-use crate::process::{Ended, belfry, files, folder, run};
+use crate::process::{Ended, belfry, files, folder, installed, run};
 
 const MASTER_KEY: &str = "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f";
 
@@ -29,6 +29,9 @@ fn on(database: &str, args: &[&str]) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_cannot_be_opened_is_named_in_one_line() {
+    if installed("psql").is_none() {
+        return;
+    }
     let database = shared::database(None).await;
     let serve = ["serve", "--listen", "127.0.0.1:0"];
     let (before, after) = database.url.split_once('@').expect("a URL with a password");
@@ -51,6 +54,9 @@ async fn a_database_that_cannot_be_opened_is_named_in_one_line() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_binary_refuses_a_newer_schema() {
+    if installed("psql").is_none() {
+        return;
+    }
     let database = shared::database(None).await;
     let mut migrate = belfry(std::path::Path::new("/"), &["migrate"]);
     let migrated = run(migrate.env("DATABASE_URL", &database.url));

@@ -10,7 +10,7 @@ use std::process::Command;
 use belfry::config::{Role, Roles, master_key};
 use yaml_rust2::{Yaml, YamlLoader};
 
-use crate::process::{folder, run};
+use crate::process::{folder, installed, run};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -213,41 +213,37 @@ fn the_image_is_built_by_the_same_rust_and_runs_without_rights() {
     }
 }
 
-/// Runs a tool of the system; `None` when it is not installed.
-fn tool(command: &mut Command) -> Option<(i32, String)> {
-    let output = command.output().ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
-    Some((output.status.code().unwrap_or(-1), text))
+/// How a tool ended, and all that it said.
+fn said(command: &mut Command) -> (i32, String) {
+    let ended = run(command);
+    (ended.code, ended.out + &ended.err)
 }
 
 #[test]
 fn the_compose_tool_accepts_the_file_with_secrets_and_refuses_it_without() {
+    let Some(program) = installed("docker-compose") else { return };
     let config = |values: &[(&str, &str)]| {
-        let mut command = Command::new("docker-compose");
+        let mut command = Command::new(&program);
         command.args(["--env-file", "/dev/null", "-f"]).arg(root().join("docker-compose.yml"));
         command.args(["config", "--quiet"]).envs(values.iter().copied());
-        tool(&mut command)
+        said(&mut command)
     };
     let secrets: Vec<(String, String)> = sample();
     let filled: Vec<(&str, &str)> = secrets
         .iter()
         .map(|(name, value)| (&**name, if value.is_empty() { "x" } else { value }))
         .collect();
-    let Some((code, said)) = config(&filled) else { return };
-    assert_eq!(code, 0, "{said}");
-    let (code, said) = config(&[]).expect("it is installed");
-    assert!(code != 0 && said.contains("deploy/env.sh"), "{said}");
+    let (code, answer) = config(&filled);
+    assert_eq!(code, 0, "{answer}");
+    let (code, answer) = config(&[]);
+    assert!(code != 0 && answer.contains("deploy/env.sh"), "{answer}");
 }
 
 #[test]
 fn the_balancer_accepts_its_file() {
-    let mut command = Command::new("haproxy");
-    let Some((code, said)) =
-        tool(command.arg("-c").arg("-f").arg(root().join("deploy/haproxy.cfg")))
-    else {
-        return;
-    };
+    let Some(program) = installed("haproxy") else { return };
+    let file = root().join("deploy/haproxy.cfg");
+    let (code, answer) = said(Command::new(program).arg("-c").arg("-f").arg(file));
     // 1 is for errors; that the names of containers are unknown here is a warning.
-    assert_eq!(code, 0, "{said}");
+    assert_eq!(code, 0, "{answer}");
 }

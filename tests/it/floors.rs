@@ -7,11 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room with its floor.
-const ROOMS: [(&str, u8); 18] = [
+const ROOMS: [(&str, u8); 19] = [
     ("error", 1),
     ("clock", 1),
     ("config", 1),
     ("limits", 1),
+    ("link", 1),
     ("metrics", 1),
     ("shutdown", 1),
     ("telemetry", 1),

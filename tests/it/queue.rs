@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use belfry::domain::outbox::Due;
-use belfry::queue::{MemoryQueue, Queue};
+use belfry::queue::{MemoryQueue, Queue, Room};
 use entity::{FiringId, Instant, ProjectId, TypedId};
 use futures_util::future::join_all;
 use sea_orm::prelude::Uuid;
@@ -33,7 +33,7 @@ macro_rules! on_every_home {
             for (home, open) in HOMES {
                 println!("home: {home}");
                 let $queue = open($entries_max);
-                $queue.set_cover(Instant::MAX);
+                assert!($queue.raise_cover(Instant::MIN, Instant::MAX).await);
                 $body
             }
         }
@@ -49,6 +49,8 @@ fn due(project: u128, firing: u128, ms: i64) -> Due {
         due_at: at(ms),
         firing: FiringId(Uuid::from_u128(firing)),
         project: ProjectId(Uuid::from_u128(project)),
+        trigger: None,
+        trigger_limit: None,
     }
 }
 
@@ -57,16 +59,17 @@ fn numbers(entries: &[Due]) -> Vec<u128> {
 }
 
 async fn pull(queue: &Arc<dyn Queue>, now_ms: i64, rows_max: usize) -> Vec<u128> {
-    numbers(&queue.pull(at(now_ms), rows_max).await.due)
+    queue.flush().await;
+    numbers(&queue.pull(at(now_ms), &Room::of(rows_max)).await.due)
 }
 
 on_every_home! {
     nothing_is_handed_out_before_its_instant(queue: ROOMY) {
         queue.push(&[due(1, 1, 1_000)]);
         assert_eq!(pull(&queue, 999, 10).await, [0; 0]);
-        assert_eq!(queue.pull(at(999), 10).await.next_at, Some(at(1_000)));
+        assert_eq!(queue.pull(at(999), &Room::of(10)).await.next_at, Some(at(1_000)));
         assert_eq!(pull(&queue, 1_000, 10).await, [1]);
-        assert!(queue.is_empty());
+        assert_eq!(queue.len().await, 0);
     }
 
     a_lane_is_drained_in_the_order_of_its_instants_whatever_the_order_of_pushes(queue: ROOMY) {
@@ -93,7 +96,7 @@ on_every_home! {
     a_lane_that_is_not_due_does_not_hold_up_one_that_is(queue: ROOMY) {
         queue.push(&[due(1, 10, 500), due(2, 20, 1)]);
         assert_eq!(pull(&queue, 100, 10).await, [20]);
-        assert_eq!(queue.len(), 1);
+        assert_eq!(queue.len().await, 1);
     }
 
     an_entry_that_is_pushed_twice_is_handed_out_once(queue: ROOMY) {
@@ -105,37 +108,42 @@ on_every_home! {
 
     nothing_is_taken_when_there_is_no_free_slot(queue: ROOMY) {
         queue.push(&[due(1, 1, 10)]);
-        let pulled = queue.pull(at(20), 0).await;
-        assert_eq!((pulled.due, pulled.next_at), (vec![], Some(at(10))));
+        queue.flush().await;
+        let pulled = queue.pull(at(20), &Room::of(0)).await;
+        assert_eq!((pulled.due, pulled.next_at), (vec![], Some(at(20))));
     }
 
     what_is_due_after_the_cover_is_left_to_the_sweeper(queue: ROOMY) {
-        queue.set_cover(at(100));
+        queue.lower_cover(at(100)).await;
         queue.push(&[due(1, 1, 100), due(1, 2, 101)]);
         assert_eq!(pull(&queue, 1_000, 10).await, [1]);
-        queue.set_cover(at(101));
+        assert!(queue.raise_cover(at(100), at(101)).await);
         queue.push(&[due(1, 2, 101)]);
         assert_eq!(pull(&queue, 1_000, 10).await, [2]);
     }
 
     a_queue_at_its_limit_holds_everything(queue: 3) {
         queue.push(&[due(1, 1, 10), due(2, 2, 20), due(1, 3, 30)]);
-        assert_eq!((queue.len(), queue.room(), queue.cover()), (3, 0, Instant::MAX));
+        queue.flush().await;
+        assert_eq!((queue.len().await, queue.cover().await), (3, Instant::MAX));
         assert_eq!(pull(&queue, 100, 10).await, [1, 2, 3]);
     }
 
     one_past_its_limit_it_puts_the_latest_out_and_lowers_its_cover(queue: 3) {
         queue.push(&[due(1, 1, 10), due(2, 4, 40), due(2, 2, 20), due(1, 3, 30)]);
-        assert_eq!((queue.len(), queue.cover()), (3, at(39)));
+        queue.flush().await;
+        assert_eq!((queue.len().await, queue.cover().await), (3, at(39)));
         queue.push(&[due(1, 4, 40)]);
-        assert_eq!(queue.len(), 3);
+        queue.flush().await;
+        assert_eq!(queue.len().await, 3);
         assert_eq!(pull(&queue, 100, 10).await, [1, 2, 3]);
     }
 
     an_entry_that_is_the_latest_itself_is_put_out(queue: 1) {
         queue.push(&[due(1, 1, 10)]);
         queue.push(&[due(1, 2, 20)]);
-        assert_eq!((queue.cover(), queue.len()), (at(19), 1));
+        queue.flush().await;
+        assert_eq!((queue.cover().await, queue.len().await), (at(19), 1));
         assert_eq!(pull(&queue, 100, 10).await, [1]);
     }
 
@@ -143,12 +151,13 @@ on_every_home! {
         const ENTRIES: u128 = 20_000;
         let entries: Vec<Due> = (0..ENTRIES).map(|n| due(n % 7, n, 1)).collect();
         queue.push(&entries);
+        queue.flush().await;
         let pullers = (0..8).map(|_| {
             let queue = queue.clone();
             tokio::spawn(async move {
                 let mut taken = Vec::new();
                 loop {
-                    let pulled = queue.pull(at(5), 64).await.due;
+                    let pulled = queue.pull(at(5), &Room::of(64)).await.due;
                     if pulled.is_empty() {
                         return taken;
                     }
@@ -191,7 +200,7 @@ on_every_home! {
             }
         }
         pusher.await.expect("the pusher ends");
-        assert!(queue.is_empty());
+        assert_eq!(queue.len().await, 0);
     }
 }
 
@@ -228,9 +237,9 @@ async fn what_waits_beyond_the_window_stays_in_sql_until_it_comes_near() {
     timer(&app, 299, &receiver.url("/t")).await;
     timer(&app, 301, &receiver.url("/t")).await;
     app.work().await;
-    let before = app.app.queue().len();
+    let before = app.app.queue().len().await;
     app.advance(Duration::from_secs(1)).await;
-    assert_eq!((before, app.app.queue().len()), (1, 2));
+    assert_eq!((before, app.app.queue().len().await), (1, 2));
 }
 
 #[tokio::test]
@@ -239,7 +248,9 @@ async fn a_queue_that_lost_everything_is_refilled_from_sql() {
     let receiver = Receiver::start().await;
     timer(&app, 1, &receiver.url("/t")).await;
     app.work().await;
-    assert_eq!(app.app.queue().pull(Instant::MAX, 10).await.due.len(), 1, "taken and lost");
+    let taken = app.app.queue().pull(Instant::MAX, &Room::of(10)).await.due;
+    app.app.queue().settle(&taken);
+    assert_eq!(taken.len(), 1, "taken and lost");
     app.advance(Duration::from_secs(1)).await;
     assert_eq!(receiver.received().len(), 0);
     app.advance(Duration::from_secs(2)).await;

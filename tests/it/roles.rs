@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use belfry::clock::{Clock as _, SystemClock};
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{SinkExt as _, Stream, StreamExt as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::services::shared::{self, Database};
@@ -14,7 +14,7 @@ use tests::{Answer, Receiver};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
-use crate::process::{Process, Server, belfry, folder};
+use crate::process::{Process, Server, belfry, folder, installed};
 
 const ADMIN_KEY: &str = "an-admin-key-of-thirty-two-chars";
 const MASTER_KEY: &str = "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f";
@@ -29,8 +29,10 @@ struct Site {
 }
 
 impl Site {
-    async fn new() -> Self {
-        Self { database: shared::database(None).await, folder: folder() }
+    /// `None` where there is no PostgreSQL.
+    async fn new() -> Option<Self> {
+        installed("psql")?;
+        Some(Self { database: shared::database(None).await, folder: folder() })
     }
 
     /// The binary with the settings that all processes share.
@@ -62,7 +64,8 @@ fn timer(url: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_process_accepts_another_executes() {
-    let (site, receiver) = (Site::new().await, Receiver::start().await);
+    let Some(site) = Site::new().await else { return };
+    let receiver = Receiver::start().await;
     let api = site.api();
     let (worker, address) = site.worker(&[]);
     let started = api.graphql(ADMIN_KEY, TIMER_START, &timer(&receiver.url("/done")));
@@ -90,7 +93,7 @@ async fn what_one_process_accepts_another_executes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_processes_that_start_at_once_one_makes_the_key() {
-    let site = Site::new().await;
+    let Some(site) = Site::new().await else { return };
     let start = |_| {
         let mut command = site.belfry();
         Process::start(command.args(["serve", "--listen", "127.0.0.1:0"]))
@@ -110,7 +113,7 @@ async fn of_many_processes_that_start_at_once_one_makes_the_key() {
 }
 
 /// The balancer as it is deployed, in front of `apis`; with its address.
-fn balancer(folder: &Path, apis: &[&Server]) -> (Daemon, String) {
+fn balancer(program: &Path, folder: &Path, apis: &[&Server]) -> (Daemon, String) {
     let port =
         std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     let address = port.expect("a port").to_string();
@@ -127,14 +130,14 @@ fn balancer(folder: &Path, apis: &[&Server]) -> (Daemon, String) {
     }
     let file = folder.join("haproxy.cfg");
     std::fs::write(&file, text).expect("a file");
-    let mut command = Command::new("haproxy");
+    let mut command = Command::new(program);
     command.arg("-db").arg("-f").arg(file);
     (Daemon::start("haproxy", &command, &folder.join("haproxy.log")), address)
 }
 
 /// Reads messages until one holds a batch of events of which one has this type.
 async fn wait_for_event(
-    socket: &mut (impl StreamExt<Item = Result<Message, tokio_tungstenite::tungstenite::Error>> + Unpin),
+    socket: &mut (impl Stream<Item = Result<Message, tokio_tungstenite::tungstenite::Error>> + Unpin),
     kind: &str,
 ) {
     let find = async {
@@ -151,10 +154,11 @@ async fn wait_for_event(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn behind_the_balancer_everything_works_also_when_a_process_dies() {
-    let (site, receiver) = (Site::new().await, Receiver::start().await);
+    let (Some(site), Some(haproxy)) = (Site::new().await, installed("haproxy")) else { return };
+    let receiver = Receiver::start().await;
     let (first, second) = (site.api(), site.api());
     let (one, two) = (site.worker(&[]), site.worker(&[]));
-    let (_balancer, address) = balancer(site.folder.path(), &[&first, &second]);
+    let (_balancer, address) = balancer(&haproxy, site.folder.path(), &[&first, &second]);
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let url = |path: &str| format!("http://{address}{path}");
     poll("the balancer", async || {

@@ -209,6 +209,7 @@ fn completed(app: &TestApp, firing: FiringId, epoch: i32) -> Outcome {
     let id = app.app.ids().make();
     let stamp = Stamp { id, at: app.now(), project: app.caller.project };
     Outcome {
+        trigger: None,
         firing,
         project: app.caller.project,
         epoch,

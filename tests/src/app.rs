@@ -10,7 +10,6 @@ use belfry::config::MasterKey;
 use belfry::engine::Engine;
 use belfry::graphql::{Schema, guard, schema};
 use belfry::limits::QUEUE_ENTRIES_MAX;
-use belfry::queue::MemoryQueue;
 use belfry::service::api_key::Made;
 use belfry::service::{Caller, Scope, Scopes, api_key, project};
 use entity::Instant;
@@ -102,10 +101,11 @@ impl TestApp {
         let settings = Settings {
             allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
             concurrency: sizes.concurrency,
+            redis_url: shared_redis(),
             ..Settings::new(url, MasterKey([7; 32]))
         };
-        let queue = Arc::new(MemoryQueue::new(sizes.queue_entries_max));
-        let app = App::open_with(settings, clock, queue).await.expect("the app opens");
+        let app = App::open_with(settings, clock, sizes.queue_entries_max);
+        let app = app.await.expect("the app opens");
         project::bootstrap(&app, None).await.expect("the first start");
         let owner = project::only(&app).await.expect("the project").id;
         let scopes = Scopes::new(vec![Scope::Admin]);
@@ -142,6 +142,7 @@ impl TestApp {
         loop {
             while self.engine.planner.run_once().await.expect("planning").schedules != 0 {}
             self.engine.sweeper.run_once().await.expect("a sweep");
+            self.app.queue().flush().await;
             let mut pulled = 0;
             loop {
                 let report = self.engine.executor.run_once().await.expect("a claim");
@@ -262,6 +263,11 @@ fn async_stream(
 ) -> impl futures_util::Stream<Item = async_graphql::Response> + Send + 'static {
     use futures_util::StreamExt as _;
     futures_util::stream::once(async move { schema.execute_stream(request).boxed() }).flatten()
+}
+
+/// Beside PostgreSQL there is Redis, when the run shares one.
+fn shared_redis() -> Option<String> {
+    crate::is_postgres().then(|| std::env::var(crate::services::shared::REDIS_URL).ok()).flatten()
 }
 
 /// An instant from RFC 3339.

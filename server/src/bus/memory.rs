@@ -9,13 +9,14 @@ use crate::limits::BUS_NOTICES_MAX;
 
 /// See the module.
 pub struct MemoryBus {
-    sender: broadcast::Sender<Notice>,
+    /// None tells listeners to look at everything.
+    sender: broadcast::Sender<Option<Notice>>,
 }
 
 /// What one listener hears.
 #[derive(Debug)]
 pub struct Listener {
-    receiver: broadcast::Receiver<Notice>,
+    receiver: broadcast::Receiver<Option<Notice>>,
 }
 
 impl MemoryBus {
@@ -23,6 +24,11 @@ impl MemoryBus {
     #[must_use]
     pub fn new() -> Self {
         Self { sender: broadcast::Sender::new(BUS_NOTICES_MAX) }
+    }
+
+    /// Tells every listener to look at everything: something may have been missed.
+    pub(super) fn publish_all(&self) {
+        let _ = self.sender.send(None);
     }
 }
 
@@ -36,7 +42,7 @@ impl Bus for MemoryBus {
     fn publish(&self, notices: &[Notice]) {
         for notice in notices {
             // An error means that nobody listens.
-            let _ = self.sender.send(*notice);
+            let _ = self.sender.send(Some(*notice));
         }
     }
 
@@ -46,11 +52,11 @@ impl Bus for MemoryBus {
 }
 
 impl Listener {
-    /// The next notice; `None` when some were lost because this listener was slow, so that it has
-    /// to look at everything it cares about.
+    /// The next notice; `None` when some were lost (this listener was slow, or others could not be
+    /// heard), so that it has to look at everything it cares about.
     pub async fn next(&mut self) -> Option<Notice> {
         match self.receiver.recv().await {
-            Ok(notice) => Some(notice),
+            Ok(notice) => notice,
             Err(RecvError::Lagged(_)) => None,
             // The bus lives as long as the app; without it there is nothing to wait for.
             Err(RecvError::Closed) => std::future::pending().await,

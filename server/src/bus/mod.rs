@@ -6,8 +6,10 @@
 use crate::domain::outbox::Notice;
 
 mod memory;
+mod redis;
 
 pub use memory::{Listener, MemoryBus};
+pub use redis::RedisBus;
 
 /// The bus. One conformance suite holds every home of it to this.
 pub trait Bus: Send + Sync {

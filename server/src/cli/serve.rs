@@ -26,6 +26,7 @@ pub(super) async fn serve(args: ServeArgs) -> Done {
     // Held until the process ends.
     let _lock = lock(&args.database)?;
     let app = open_server(&args).await?;
+    app.store().prepare_log(app.clock().now()).await?;
     let own_key = args.admin_key.as_ref().map(|key| key.0.clone());
     let made = project::bootstrap(&app, own_key).await?;
     let key_file = args.database.home()?.beside(ADMIN_KEY_SUFFIX);

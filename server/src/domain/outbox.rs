@@ -1,7 +1,7 @@
 //! What a committed change hands to the queue and the bus: the only link between the store and
 //! them, as plain data, so that neither has to know the other.
 
-use entity::{EventId, FiringId, Instant, ProjectId};
+use entity::{EventId, FiringId, Instant, ProjectId, TriggerId};
 
 use super::tally::Tally;
 
@@ -15,6 +15,11 @@ pub struct Due {
     pub firing: FiringId,
     /// Whose lane it waits in.
     pub project: ProjectId,
+    /// Whose lane within that one; timers without a trigger share one.
+    pub trigger: Option<TriggerId>,
+    /// How many firings of that trigger a process may execute at a time. The newest word counts for
+    /// all that wait in the lane.
+    pub trigger_limit: Option<u32>,
 }
 
 /// Something happened that somebody may be waiting for. A hint, never the truth: a lost notice

@@ -19,7 +19,7 @@ use super::run::run;
 use super::slots::Slots;
 use crate::app::App;
 use crate::error::Result;
-use crate::limits::{BATCH_ROWS_MAX, DRAIN_SECS_MAX, LEASE_MS, SWEEP_MS};
+use crate::limits::{DRAIN_SECS_MAX, LEASE_MS, SWEEP_MS};
 use crate::store::Origin;
 use crate::store::claim::{self, Claimed, Lease};
 use crate::telemetry::SPANS;
@@ -51,12 +51,9 @@ impl Executor {
         let (finished, results) = mpsc::channel(slots_max);
         tokio::spawn(recorder::run(app.clone(), results));
         let drained = CancellationToken::new();
-        Self {
-            app: app.clone(),
-            slots: Slots::new(slots_max, &app.metrics().engine.executor_slots),
-            finished,
-            drained,
-        }
+        let gauges = &app.metrics().engine.executor_slots;
+        let slots = Slots::new(slots_max, app.settings().project_concurrency, gauges);
+        Self { app: app.clone(), slots, finished, drained }
     }
 
     /// Executes until shutdown begins, then waits for what runs, then gives the rest back.
@@ -67,7 +64,7 @@ impl Executor {
                 Ok(report) if report.pulled != 0 => continue,
                 Ok(report) => report.next_at,
                 Err(error) => {
-                    tracing::error!(%error, "a claim failed; the sweeper will bring it back");
+                    tracing::error!(%error, "a claim failed; the queue will hand it out again");
                     None
                 }
             };
@@ -87,11 +84,10 @@ impl Executor {
     /// Pulls and claims what is due and fits into the free slots, and starts it.
     ///
     /// # Errors
-    /// The database's own; what was pulled comes back by the sweeper.
+    /// The database's own; what was pulled comes back when its lease in the queue ends.
     pub async fn run_once(self: &Arc<Self>) -> Result<Report> {
         let now = self.app.clock().now();
-        let free = self.slots.free().min(BATCH_ROWS_MAX);
-        let pulled = self.app.queue().pull(now, free).await;
+        let pulled = self.app.queue().pull(now, &self.slots.room()).await;
         let mut report = Report { pulled: pulled.due.len(), claimed: 0, next_at: pulled.next_at };
         if pulled.due.is_empty() {
             return Ok(report);
@@ -106,6 +102,7 @@ impl Executor {
             })
             .instrument(tracing::info_span!(target: SPANS, "claim", firings = report.pulled))
             .await?;
+        self.app.queue().settle(&pulled.due);
         report.claimed = claimed.len();
         let used_up = claim::one_time(&claimed);
         for claimed in claimed {
@@ -149,7 +146,7 @@ impl Executor {
 
     async fn start(self: &Arc<Self>, claimed: Claimed) {
         // Does not wait: no more was claimed than was free, and only this takes any.
-        let slot = self.slots.take(claimed.firing.id).await;
+        let slot = self.slots.take(&claimed).await;
         let executor = self.clone();
         tokio::spawn(async move {
             let cancel = slot.cancel().clone();

@@ -203,6 +203,7 @@ fn outcome(app: &App, claimed: &Claimed, status: Status) -> Outcome {
         result: None,
         error: None,
         stage: row.stage.clone(),
+        trigger: row.trigger_id.map(|id| (id, claimed.trigger_limit)),
         test_trigger: row.trigger_id.filter(|_| row.is_test),
         attempt: None,
         events: Vec::new(),

@@ -1,24 +1,32 @@
 //! The sweeper: SQL alone can rebuild the queue, and no firing stays with a process that died.
 //!
-//! Each pass raises the queue's cover (see `queue/mod.rs`) and reads what waits up to there, then
-//! looks again at what is overdue, in case the queue lost it, then frees ended leases.
+//! Each pass frees ended leases, then raises the queue's cover (see `queue/mod.rs`) and reads what
+//! waits up to there, then looks again at what is overdue, in case the queue lost it. When the
+//! queue says that it lost what it held, a pass is made at once.
+//!
+//! **What is overdue is read per project**, a page of each in turn, so that a project with a
+//! backlog of any length does not stand before the others here either.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use entity::Instant;
+use entity::{Instant, ProjectId};
 use futures_util::FutureExt as _;
 
 use crate::app::App;
 use crate::error::Result;
-use crate::limits::{BATCH_ROWS_MAX, OVERDUE_MS, QUEUE_WINDOW_MS, SWEEP_MS, SWEEP_ROWS_MAX};
+use crate::limits::{BATCH_ROWS_MAX, OVERDUE_MS, QUEUE_WINDOW_MS, SWEEP_ROWS_MAX};
 use crate::store::Origin;
 use crate::store::sweep::{self, Ended, Mark};
+
+/// Rows of each project in one turn at least, however many projects are overdue.
+const PROJECT_ROWS_MIN: usize = 16;
 
 /// See the module.
 pub struct Sweeper {
     app: App,
-    overdue_after: Mutex<Mark>,
+    /// How far the overdue of each project was looked through.
+    marks: Mutex<HashMap<ProjectId, Mark>>,
 }
 
 /// What one pass did.
@@ -34,19 +42,20 @@ impl Sweeper {
     /// A sweeper over `app`.
     #[must_use]
     pub fn new(app: &App) -> Self {
-        Self { app: app.clone(), overdue_after: Mutex::new(Mark::start()) }
+        Self { app: app.clone(), marks: Mutex::default() }
     }
 
-    /// Sweeps every few seconds until shutdown begins.
+    /// Sweeps every few seconds, and when the queue lost what it held, until shutdown begins.
     pub async fn run(&self) {
         let shutdown = self.app.shutdown().clone();
         while !shutdown.is_begun() {
             if let Err(error) = self.run_once().await {
                 tracing::error!(%error, "a sweep failed; it will be tried again");
             }
-            let next = self.app.clock().now().plus_ms(SWEEP_MS);
+            let next = self.app.clock().now().plus_ms(self.app.settings().poll_ms);
             tokio::select! {
                 () = self.app.clock().sleep_until(next) => {}
+                () = self.app.queue().lost() => {}
                 () = shutdown.begun() => {}
             }
         }
@@ -59,7 +68,16 @@ impl Sweeper {
     pub async fn run_once(&self) -> Result<Report> {
         let now = self.app.clock().now();
         let freed = self.free(now, Ended::NotRenewed).await?;
-        let pushed = self.widen(now).await? + self.look_again(now).await?;
+        let overdue = now.plus_ms(-OVERDUE_MS);
+        let covered = self.app.queue().cover().await;
+        let mut pushed = self.widen(covered.max(overdue), now).await?;
+        if covered < overdue {
+            // It lost everything, or was never told: all that is overdue, from the start.
+            self.marks().clear();
+            while self.look_again(overdue, &mut pushed).await? && 0 < self.room().await {}
+        } else {
+            self.look_again(overdue, &mut pushed).await?;
+        }
         Ok(Report { pushed, freed })
     }
 
@@ -94,25 +112,28 @@ impl Sweeper {
         }
     }
 
-    /// Raises the queue's cover to the window's end, as far as there is room.
-    async fn widen(&self, now: Instant) -> Result<usize> {
+    /// Raises the queue's cover to the window's end, as far as there is room, and pushes what is
+    /// due after `from`: what is due before is overdue.
+    async fn widen(&self, from: Instant, now: Instant) -> Result<usize> {
         let queue = self.app.queue();
         let until = now.plus_ms(QUEUE_WINDOW_MS);
-        let covered = queue.cover();
-        if until <= covered || queue.room() == 0 {
+        let covered = queue.cover().await;
+        if until <= covered || self.room().await == 0 {
             return Ok(0);
         }
         // First the promise, then the read: what is committed in between is pushed and kept.
-        queue.set_cover(until);
-        let mut after = Mark::end_of(covered);
+        if !queue.raise_cover(covered, until).await {
+            return Ok(0);
+        }
+        let mut after = Mark::end_of(from);
         let mut pushed = 0;
         loop {
             let rows_max = SWEEP_ROWS_MAX as u64;
-            let read = sweep::waiting(self.app.store(), after, until, rows_max).await;
+            let read = sweep::waiting(self.app.store(), None, after, until, rows_max).await;
             let rows = match read {
                 Ok(rows) => rows,
                 Err(error) => {
-                    queue.set_cover(after.due_at.plus_ms(-1).min(queue.cover()));
+                    queue.lower_cover(after.due_at.plus_ms(-1)).await;
                     return Err(error);
                 }
             };
@@ -122,26 +143,48 @@ impl Sweeper {
                 return Ok(pushed);
             };
             after = Mark { due_at: last.due_at, firing: last.firing };
-            if queue.cover() < last.due_at || queue.room() == 0 {
-                queue.set_cover(last.due_at.plus_ms(-1).min(queue.cover()));
+            if self.room().await == 0 {
+                queue.lower_cover(last.due_at.plus_ms(-1)).await;
                 return Ok(pushed);
             }
         }
     }
 
-    /// Pushes a page of what is overdue once more; successive passes go through all of it.
-    async fn look_again(&self, now: Instant) -> Result<usize> {
-        let after = *self.overdue_after.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = now.plus_ms(-OVERDUE_MS);
-        let rows_max = SWEEP_ROWS_MAX as u64;
-        let rows = sweep::waiting(self.app.store(), after, until, rows_max).await?;
-        let next = rows.last().filter(|_| rows.len() == SWEEP_ROWS_MAX);
-        let next =
-            next.map_or(Mark::start(), |last| Mark { due_at: last.due_at, firing: last.firing });
-        *self.overdue_after.lock().unwrap_or_else(PoisonError::into_inner) = next;
-        if !rows.is_empty() {
-            self.app.queue().push(&rows);
+    /// Pushes a page of what is overdue of each project once more; successive calls go through all
+    /// of it. Whether there is more to come.
+    async fn look_again(&self, until: Instant, pushed: &mut usize) -> Result<bool> {
+        let store = self.app.store();
+        let projects = sweep::overdue_projects(store, until).await?;
+        let rows_max = (SWEEP_ROWS_MAX / projects.len().max(1)).max(PROJECT_ROWS_MIN);
+        let mut has_more = false;
+        for project in &projects {
+            let after = self.marks().get(project).copied().unwrap_or(Mark::start());
+            let rows = sweep::waiting(store, Some(*project), after, until, rows_max as u64).await?;
+            *pushed += rows.len();
+            match rows.last().filter(|_| rows.len() == rows_max) {
+                Some(last) => {
+                    let mark = Mark { due_at: last.due_at, firing: last.firing };
+                    self.marks().insert(*project, mark);
+                    has_more = true;
+                }
+                None => drop(self.marks().remove(project)),
+            }
+            if !rows.is_empty() {
+                self.app.queue().push(&rows);
+            }
         }
-        Ok(rows.len())
+        self.marks().retain(|project, _| projects.binary_search(project).is_ok());
+        Ok(has_more)
+    }
+
+    /// How many more entries the queue takes before it puts any out.
+    async fn room(&self) -> usize {
+        let queue = self.app.queue();
+        queue.flush().await;
+        queue.entries_max().saturating_sub(queue.len().await)
+    }
+
+    fn marks(&self) -> MutexGuard<'_, HashMap<ProjectId, Mark>> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::clock::stamped_at;
 use crate::domain::event::{Stamp, ended, of_firing};
 use crate::domain::firing::{Times, scheduled, status_word};
-use crate::domain::outbox::{Due, Notice};
+use crate::domain::outbox::Notice;
 use crate::domain::page::{Page, Slice};
 use crate::domain::text::Check;
 use crate::error::{Error, Result, refuse_if_any};
@@ -20,7 +20,7 @@ use crate::limits::{DELAY_MS_MAX, NAME_CHARS_MAX, PAYLOAD_BYTES_MAX};
 use crate::store::firing::SortKey;
 use crate::store::page::Sort;
 use crate::store::{
-    Change, Lock, Origin, action as actions, event, firing as store, trigger as triggers,
+    Change, Lock, Origin, action as actions, due_of, event, firing as store, trigger as triggers,
 };
 
 /// When a firing asked for is to run.
@@ -281,8 +281,10 @@ pub async fn count(app: &App, caller: &Caller, filter: &store::Filter) -> Result
 
 /// Adds accepted firings and tells the queue.
 pub(super) async fn insert(change: &Change, rows: Vec<row::Model>) -> Result<()> {
+    let limits = triggers::limits(change, rows.iter().filter_map(|row| row.trigger_id)).await?;
     for row in &rows {
-        change.due(Due { due_at: row.due_at, firing: row.id, project: row.project_id });
+        let limit = row.trigger_id.and_then(|id| limits.get(&id)).copied();
+        change.due(due_of(row, limit));
         change.notify(Notice::Changed(row.project_id, row.id));
     }
     store::insert(change, rows).await

@@ -46,7 +46,7 @@ pub async fn list(app: &App) -> Result<Vec<project::Model>> {
 ///
 /// # Errors
 /// Problems of the name, such as that it is taken; the database's own.
-pub async fn create(app: &App, name: &str) -> Result<api_key::Made> {
+pub async fn create(app: &App, name: &str) -> Result<Made> {
     let mut check = Check::new();
     check.name("name", name, NAME_CHARS_MAX);
     refuse_if_any(check.problems)?;
@@ -56,11 +56,19 @@ pub async fn create(app: &App, name: &str) -> Result<api_key::Made> {
         signing_generation: 1,
         created_at: app.clock().now(),
     };
-    let id = row.id;
+    let scopes = Scopes::new(vec![Scope::Admin]);
+    let made = api_key::make(app, row.id, "admin", scopes, None)?;
+    let (own, key) = (app.clone(), made.clone());
     app.store()
-        .change(Origin::Api, |change| async move { store::insert(change, row).await }.boxed())
+        .change(Origin::Api, |change| {
+            async move {
+                store::insert(change, row).await?;
+                api_key::insert(change, &own, &key).await
+            }
+            .boxed()
+        })
         .await?;
-    api_key::create(app, id, "admin", Scopes::new(vec![Scope::Admin]), None).await
+    Ok(made)
 }
 
 /// First start: makes the project and its admin key in one change. Later starts find them and make

@@ -18,7 +18,7 @@ pub async fn sample(app: &App) {
         of("idle").set(pool.idle.into());
         of("busy").set(pool.busy.into());
     }
-    gauges.queue_entries.set(i64::try_from(app.queue().len()).unwrap_or(i64::MAX));
+    gauges.queue_entries.set(i64::try_from(app.queue().len().await).unwrap_or(i64::MAX));
     let is_up = i64::from(app.queue().health() == Health::Healthy);
     set_or_omit(&gauges.redis_up, has_redis(app).then_some(is_up));
 

@@ -30,6 +30,7 @@ pub async fn seed(app: &App, caller: &Caller) -> Result<Vec<String>> {
             payload_schema: None,
             runs: Some(trigger::Runs::Action(greeting)),
             is_test: false,
+            concurrency: None,
             schedules,
             idempotency_key: None,
         };

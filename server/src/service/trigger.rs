@@ -18,7 +18,7 @@ use crate::domain::planning::Reason;
 use crate::domain::schema::Schema;
 use crate::domain::text::Check;
 use crate::error::{Error, Result, refuse_if_any};
-use crate::limits::{NAME_CHARS_MAX, SCHEMA_BYTES_MAX};
+use crate::limits::{NAME_CHARS_MAX, SCHEMA_BYTES_MAX, TRIGGER_CONCURRENCY_MAX};
 use crate::store::{
     Change, Lock, Origin, action as actions, event, schedule as schedules, trigger as store,
 };
@@ -45,6 +45,8 @@ pub struct Create {
     pub runs: Option<Runs>,
     /// Fires exactly once and then goes.
     pub is_test: bool,
+    /// How many of its firings one process executes at a time.
+    pub concurrency: Option<i32>,
     /// When it fires by itself.
     pub schedules: Vec<Draft>,
     /// See [`Once`].
@@ -66,6 +68,8 @@ pub struct Update {
     pub payload_schema: Option<Option<Value>>,
     /// What it runs from now on, or nothing any more.
     pub runs: Option<Option<Runs>>,
+    /// A new bound of what one process executes at a time, or none any more.
+    pub concurrency: Option<Option<i32>>,
 }
 
 /// Makes a trigger with its schedules, in one transaction.
@@ -83,6 +87,7 @@ pub async fn create(app: &App, caller: &Caller, input: Create) -> Result<row::Mo
     let mut check = Check::new();
     check.name("name", &input.name, NAME_CHARS_MAX);
     check_description(&mut check, input.description.as_deref());
+    check_concurrency(&mut check, input.concurrency);
     let schema = check_schema(&mut check, input.payload_schema.as_ref());
     let runs = check_runs(app, &mut check, input.runs.as_ref());
     if let Err(Error::Refused(problems)) = check_count(input.schedules.len()) {
@@ -112,6 +117,7 @@ pub async fn create(app: &App, caller: &Caller, input: Create) -> Result<row::Mo
         pause_reason: None,
         paused_by: None,
         is_test: input.is_test,
+        concurrency: input.concurrency,
         consumed_at: None,
         created_at: now,
         updated_at: now,
@@ -152,6 +158,7 @@ pub async fn update(app: &App, caller: &Caller, input: Update) -> Result<row::Mo
         check.name("name", name, NAME_CHARS_MAX);
     }
     check_description(&mut check, input.description.as_ref().and_then(|text| text.as_deref()));
+    check_concurrency(&mut check, input.concurrency.flatten());
     let schema = check_schema(&mut check, input.payload_schema.as_ref().and_then(Option::as_ref));
     let runs = check_runs(app, &mut check, input.runs.as_ref().and_then(Option::as_ref));
     refuse_if_any(check.problems)?;
@@ -166,6 +173,7 @@ pub async fn update(app: &App, caller: &Caller, input: Update) -> Result<row::Mo
                 let now = app.clock().now();
                 row.name = input.name.unwrap_or(row.name);
                 row.description = input.description.unwrap_or(row.description);
+                row.concurrency = input.concurrency.unwrap_or(row.concurrency);
                 row.version += 1;
                 row.updated_at = now;
                 if input.payload_schema.is_some() || input.runs.is_some() {
@@ -389,6 +397,13 @@ fn check_runs(app: &App, check: &mut Check, runs: Option<&Runs>) -> CheckedRuns 
             let action = check_body(app, check, "action.inline", body);
             CheckedRuns { action: None, inline: action.map(|action| action.to_text()) }
         }
+    }
+}
+
+fn check_concurrency(check: &mut Check, concurrency: Option<i32>) {
+    if concurrency.is_some_and(|most| !(1..=TRIGGER_CONCURRENCY_MAX).contains(&most)) {
+        let expected = format!("expected a number from 1 to {TRIGGER_CONCURRENCY_MAX}");
+        check.problem("concurrency", expected);
     }
 }
 

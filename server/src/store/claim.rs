@@ -38,6 +38,8 @@ pub struct Claimed {
     pub firing: Model,
     /// Name of its trigger.
     pub trigger_name: Option<String>,
+    /// How many firings of its trigger a process may execute at a time.
+    pub trigger_limit: Option<u32>,
     /// Which signing secret its project uses.
     pub signing_generation: i32,
 }
@@ -47,7 +49,9 @@ pub async fn claim(change: &Change, ids: &[FiringId], lease: Lease) -> Result<Ve
     let mut claimed = Vec::with_capacity(ids.len());
     for statement in statements(change, ids, lease) {
         for row in change.tx().query_all_raw(statement).await? {
+            let limit: Option<i32> = row.try_get("", "trigger_limit")?;
             claimed.push(Claimed {
+                trigger_limit: limit.map(i32::unsigned_abs),
                 trigger_name: row.try_get("", "trigger_name")?,
                 signing_generation: row.try_get("", "signing_generation")?,
                 firing: Model::from_query_result(&row, "")?,

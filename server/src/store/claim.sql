@@ -30,5 +30,6 @@ WHERE id IN ({ids})
           AND schedule.deleted_at IS NULL))
 RETURNING *,
     (SELECT name FROM trigger WHERE trigger.id = firing.trigger_id) AS trigger_name,
+    (SELECT concurrency FROM trigger WHERE trigger.id = firing.trigger_id) AS trigger_limit,
     (SELECT signing_generation FROM project WHERE project.id = firing.project_id)
         AS signing_generation

@@ -40,5 +40,6 @@ FROM wanted
 WHERE firing.id = wanted.id
 RETURNING firing.*,
     (SELECT name FROM trigger WHERE trigger.id = firing.trigger_id) AS trigger_name,
+    (SELECT concurrency FROM trigger WHERE trigger.id = firing.trigger_id) AS trigger_limit,
     (SELECT signing_generation FROM project WHERE project.id = firing.project_id)
         AS signing_generation

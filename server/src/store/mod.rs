@@ -41,6 +41,7 @@ pub mod firing;
 pub mod forecast;
 pub mod health;
 pub mod idempotency;
+pub mod installation;
 pub mod page;
 mod partition;
 pub mod plan;
@@ -277,14 +278,28 @@ fn is_postgres(url: &str) -> bool {
 
 /// Runs the missing steps; refuses a schema that is newer than this binary.
 async fn migrate(db: &DatabaseConnection) -> Result<(), DbErr> {
-    let known = Migrator::migrations().len();
-    let applied = Migrator::get_applied_migrations(db).await;
-    if let Ok(applied) = applied
-        && known < applied.len()
-    {
-        return Err(DbErr::Custom("it was written by a newer version of belfry".to_owned()));
+    let steps = Migrator::migrations();
+    let applied =
+        Statement::from_string(db.get_database_backend(), "SELECT version FROM seaql_migrations");
+    // A database without that table is new.
+    for row in db.query_all_raw(applied).await.unwrap_or_default() {
+        let version: String = row.try_get("", "version")?;
+        if steps.iter().all(|step| step.name() != version) {
+            return Err(DbErr::Custom("it was written by a newer version of belfry".to_owned()));
+        }
     }
     Migrator::up(db, None).await
+}
+
+/// What the due queue hears of a firing that waits.
+pub fn due_of(row: &entity::firing::Model, trigger_limit: Option<i32>) -> Due {
+    Due {
+        due_at: row.due_at,
+        firing: row.id,
+        project: row.project_id,
+        trigger: row.trigger_id,
+        trigger_limit: trigger_limit.map(i32::unsigned_abs),
+    }
 }
 
 /// A statement that changes one row of `what` must have found it.

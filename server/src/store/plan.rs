@@ -14,11 +14,10 @@ use sea_orm::{
     ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
 };
 
-use super::{Change, Store, bulk, page, schedule as schedules};
+use super::{Change, Store, bulk, due_of, page, schedule as schedules};
 use crate::clock::{Ids, stamped_at};
 use crate::domain::event::{Stamp, ended};
 use crate::domain::firing::{Times, scheduled};
-use crate::domain::outbox::Due;
 use crate::domain::plan::Spec;
 use crate::domain::planning::{
     Cursor, Reason, Skip, Step, Waiting, missed_before, step, superseded,
@@ -129,17 +128,16 @@ pub async fn advance(change: &Change, ids: &Ids, now: Instant, rows: Vec<Model>)
         report.schedules += 1;
         report.planned += step.plan.len();
         report.skipped += step.skip.as_ref().map_or(0, |skip| skip.count);
+        let limit = trigger.concurrency;
         made.extend(step.plan.iter().map(|instant| {
             let mut made = planned_row(ids, &row, trigger, *instant, now);
             if step.caught_up == Some(*instant) {
                 made.due_at = now;
             }
+            change.due(due_of(&made, limit));
             made
         }));
         apply(change, ids, &mut row, trigger, &cursor, step, now).await?;
-    }
-    for row in &made {
-        change.due(Due { due_at: row.due_at, firing: row.id, project: row.project_id });
     }
     super::firing::insert(change, made).await?;
     Ok(report)
@@ -221,7 +219,7 @@ async fn apply(
         write_skip(change, ids, row, trigger, skip, now).await?;
     }
     if let Some(instant) = step.caught_up {
-        set_due(change, row.id, instant, now).await?;
+        set_due(change, row.id, trigger.concurrency, instant, now).await?;
     }
     let is_resumed = !cursor.is_paused && step.skip.is_none();
     if is_resumed || !step.plan.is_empty() || step.plan_at.is_none() {
@@ -399,7 +397,13 @@ async fn skipped_until(change: &Change, id: ScheduleId) -> Result<Option<Instant
 }
 
 /// Lets a missed firing that waits already be claimed from `now` on.
-async fn set_due(change: &Change, id: ScheduleId, nominal_at: Instant, now: Instant) -> Result<()> {
+async fn set_due(
+    change: &Change,
+    id: ScheduleId,
+    limit: Option<i32>,
+    nominal_at: Instant,
+    now: Instant,
+) -> Result<()> {
     use firing::{Column, Entity};
     let rows = Entity::update_many()
         .col_expr(Column::DueAt, Expr::value(now.millis()))
@@ -408,7 +412,7 @@ async fn set_due(change: &Change, id: ScheduleId, nominal_at: Instant, now: Inst
         .exec_with_returning(change.tx())
         .await?;
     for row in rows {
-        change.due(Due { due_at: row.due_at, firing: row.id, project: row.project_id });
+        change.due(due_of(&row, limit));
     }
     Ok(())
 }

@@ -38,6 +38,8 @@ pub struct Outcome {
     pub error: Option<String>,
     /// The stage that was tried.
     pub stage: Option<String>,
+    /// Its trigger, and how many of that one's firings a process may execute at a time.
+    pub trigger: Option<(TriggerId, Option<u32>)>,
     /// The test trigger that goes with a terminal status.
     pub test_trigger: Option<TriggerId>,
     /// The try, if a stage was tried.
@@ -78,7 +80,9 @@ fn tell(change: &Change, outcome: &Outcome) {
     let Outcome { firing, project, due_at, .. } = *outcome;
     change.notify(Notice::Changed(project, firing));
     if outcome.status == Status::Retrying {
-        change.due(Due { due_at, firing, project });
+        let (trigger, trigger_limit) = outcome.trigger.unzip();
+        let trigger_limit = trigger_limit.flatten();
+        change.due(Due { due_at, firing, project, trigger, trigger_limit });
     }
 }
 

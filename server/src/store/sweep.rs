@@ -3,13 +3,16 @@
 
 use entity::attempt;
 use entity::firing::{Column, Entity, Model, Status};
-use entity::{AttemptId, FiringId, Instant, ProjectId, TypedId, event};
+use entity::{
+    AttemptId, FiringId, Instant, ProjectId, TriggerId, TypedId, event, project, trigger,
+};
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SimpleExpr};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
     QueryOrder, QuerySelect, Value,
 };
 
-use super::{Change, Store};
+use super::{Change, Store, due_of};
 use crate::clock::{Ids, stamped_at};
 use crate::domain::action::Action;
 use crate::domain::event::{Stamp, of_firing};
@@ -40,9 +43,10 @@ impl Mark {
     }
 }
 
-/// What waits after `after` and up to `until`, in order.
+/// What waits after `after` and up to `until`, in order: of one project, or of all.
 pub async fn waiting(
     store: &Store,
+    project: Option<ProjectId>,
     after: Mark,
     until: Instant,
     rows_max: u64,
@@ -51,26 +55,65 @@ pub async fn waiting(
     struct Row {
         id: FiringId,
         project_id: ProjectId,
+        trigger_id: Option<TriggerId>,
         due_at: Instant,
+        trigger_limit: Option<i32>,
     }
+    let limit = Query::select()
+        .column((trigger::Entity, trigger::Column::Concurrency))
+        .from(trigger::Entity)
+        .and_where(
+            Expr::col((trigger::Entity, trigger::Column::Id)).equals((Entity, Column::TriggerId)),
+        )
+        .to_owned();
     let is_after = Condition::any()
         .add(Column::DueAt.gt(after.due_at))
         .add(Condition::all().add(Column::DueAt.eq(after.due_at)).add(Column::Id.gt(after.firing)));
+    let of_project = project.map(|id| Column::ProjectId.eq(id));
     let rows = Entity::find()
         .select_only()
-        .columns([Column::Id, Column::ProjectId, Column::DueAt])
+        .columns([Column::Id, Column::ProjectId, Column::TriggerId, Column::DueAt])
+        .expr_as(SimpleExpr::SubQuery(None, Box::new(limit.into())), "trigger_limit")
         .filter(Column::Status.is_in([Status::Scheduled, Status::Retrying]))
         .filter(Column::DueAt.gte(after.due_at))
         .filter(Column::DueAt.lte(until))
         .filter(is_after)
+        .filter(Condition::all().add_option(of_project))
         .order_by_asc(Column::DueAt)
         .order_by_asc(Column::Id)
         .limit(rows_max)
         .into_model::<Row>()
         .all(store.readers())
         .await?;
-    let due = |row: Row| Due { due_at: row.due_at, firing: row.id, project: row.project_id };
+    let due = |row: Row| Due {
+        due_at: row.due_at,
+        firing: row.id,
+        project: row.project_id,
+        trigger: row.trigger_id,
+        trigger_limit: row.trigger_limit.map(i32::unsigned_abs),
+    };
     Ok(rows.into_iter().map(due).collect())
+}
+
+/// The projects for which something waits that was due by `until`: one probe of an index each.
+pub async fn overdue_projects(store: &Store, until: Instant) -> Result<Vec<ProjectId>> {
+    let waits = Query::select()
+        .expr(Expr::val(1))
+        .from(Entity)
+        .and_where(
+            Expr::col((Entity, Column::ProjectId)).equals((project::Entity, project::Column::Id)),
+        )
+        .and_where(Column::Status.is_in([Status::Scheduled, Status::Retrying]))
+        .and_where(Column::DueAt.lte(until))
+        .to_owned();
+    Ok(project::Entity::find()
+        .select_only()
+        .column(project::Column::Id)
+        .filter(Expr::exists(waits))
+        .order_by_asc(project::Column::Id)
+        .into_tuple()
+        .all(store.readers())
+        .await?)
 }
 
 /// Which leases count as ended.
@@ -99,6 +142,8 @@ pub async fn expire_leases(
                WHERE id IN (SELECT id FROM firing WHERE status = 'EXECUTING' \
                AND lease_until < ? LIMIT ?{skip}) RETURNING *, \
                (SELECT name FROM trigger WHERE trigger.id = firing.trigger_id) AS trigger_name, \
+               (SELECT concurrency FROM trigger WHERE trigger.id = firing.trigger_id) \
+                 AS trigger_limit, \
                COALESCE(inline_action, \
                  (SELECT body FROM action_version \
                   WHERE action_version.action_id = firing.action_id \
@@ -120,10 +165,11 @@ pub async fn expire_leases(
     for row in &rows {
         let trigger: Option<String> = row.try_get("", "trigger_name")?;
         let action: Option<String> = row.try_get("", "action_text")?;
+        let limit: Option<i32> = row.try_get("", "trigger_limit")?;
         let firing = Model::from_query_result(row, "")?;
         events.push(lost_event(ids, &firing, trigger.as_deref()));
         attempts.push(lost_attempt(ids, &firing, action.as_deref(), now));
-        change.due(Due { due_at: now, firing: firing.id, project: firing.project_id });
+        change.due(due_of(&firing, limit));
         change.notify(Notice::Changed(firing.project_id, firing.id));
     }
     super::attempt::insert(change, attempts).await?;

@@ -1,5 +1,7 @@
 //! Triggers and their immutable versions.
 
+use std::collections::HashMap;
+
 use entity::trigger::{Column, Entity, Model, State};
 use entity::{
     ActionId, Instant, ProjectId, TriggerId, TypedId, firing, schedule, trigger_version as version,
@@ -7,11 +9,11 @@ use entity::{
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, DbBackend, EntityTrait, IntoActiveModel,
-    PaginatorTrait, QueryFilter,
+    PaginatorTrait, QueryFilter, QuerySelect,
 };
 
 use super::page::{self, Sort, compare, compare_text};
-use super::{Change, Store, ensure_affected, taken_name};
+use super::{Change, Store, bulk, ensure_affected, taken_name};
 use crate::domain::comparator::Comparator;
 use crate::domain::page::{Page, Slice};
 use crate::error::{Error, Result};
@@ -95,6 +97,30 @@ pub async fn get_version(change: &Change, id: TriggerId, number: i32) -> Result<
         .one(change.tx())
         .await?
         .ok_or_else(|| Error::Internal(format!("{id} has no version {number}")))
+}
+
+/// The triggers among `ids` whose owner bounds how many of their firings a process executes at a
+/// time, each with that bound.
+pub async fn limits(
+    change: &Change,
+    ids: impl Iterator<Item = TriggerId>,
+) -> Result<HashMap<TriggerId, i32>> {
+    let mut ids: Vec<TriggerId> = ids.collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut limits = HashMap::new();
+    for run in bulk::runs(&ids) {
+        let rows = Entity::find()
+            .select_only()
+            .columns([Column::Id, Column::Concurrency])
+            .filter(Column::Id.is_in(page::uuids(run)))
+            .filter(Column::Concurrency.is_not_null())
+            .into_tuple::<(TriggerId, i32)>()
+            .all(change.tx())
+            .await?;
+        limits.extend(rows);
+    }
+    Ok(limits)
 }
 
 /// How many triggers that live name this action.

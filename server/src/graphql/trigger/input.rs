@@ -39,6 +39,9 @@ pub struct TriggerCreateInput {
     /// Fires exactly once and then goes.
     #[graphql(default)]
     pub is_test: bool,
+    /// How many of its firings each process executes at a time, from 1 to 10,000; the others wait.
+    /// Any number when not said.
+    pub concurrency: Option<i32>,
     /// When it fires by itself; up to 50.
     #[graphql(default)]
     pub schedules: Vec<ScheduleInput>,
@@ -61,6 +64,9 @@ pub struct TriggerUpdateInput {
     pub payload_schema: MaybeUndefined<Json>,
     /// What it runs from now on; null: nothing.
     pub action: MaybeUndefined<TriggerActionInput>,
+    /// How many of its firings each process executes at a time from now on, from 1 to 10,000; null
+    /// removes the bound.
+    pub concurrency: MaybeUndefined<i32>,
 }
 
 /// A trigger to delete.

@@ -98,6 +98,12 @@ impl Trigger {
         self.0.is_test
     }
 
+    /// How many of its firings each process executes at a time, so that a slow target is not
+    /// flooded: with three processes up to three times as many. Null: no bound of its own.
+    async fn concurrency(&self) -> Option<i32> {
+        self.0.concurrency
+    }
+
     /// JSON Schema that payloads must satisfy.
     async fn payload_schema(&self, ctx: &Context<'_>) -> Result<Option<Json>> {
         let version = load(ctx, TriggerVersionKey(self.0.id, self.0.definition)).await?;

@@ -165,6 +165,7 @@ async fn create(ctx: &Context<'_>, input: TriggerCreateInput) -> crate::error::R
         payload_schema: input.payload_schema.map(|schema| schema.0),
         runs: input.action.map(runs).transpose()?,
         is_test: input.is_test,
+        concurrency: input.concurrency,
         schedules: input.schedules.into_iter().map(ScheduleInput::draft).collect(),
         idempotency_key: input.idempotency_key,
     };
@@ -186,6 +187,7 @@ async fn update(ctx: &Context<'_>, input: TriggerUpdateInput) -> crate::error::R
         description: input.description.into(),
         payload_schema: input.payload_schema.map_value(|schema| schema.0).into(),
         runs,
+        concurrency: input.concurrency.into(),
     };
     let done = trigger::update(app(ctx), caller(ctx), update).await;
     done.map_err(|error| path.name(error))

@@ -1,0 +1,24 @@
+//! What tells this database from every other: written once, when it is first opened.
+
+use sea_orm::entity::prelude::*;
+
+use crate::Instant;
+
+/// The one row of `installation`.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "installation")]
+pub struct Model {
+    /// Always 1, so that there is one row only.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub number: i32,
+    /// Random; names the keys of this database in a Redis that others use too.
+    pub id: Uuid,
+    /// When the database was first opened.
+    pub created_at: Instant,
+}
+
+/// No relations are declared: the store joins by hand.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
