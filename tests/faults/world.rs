@@ -20,6 +20,9 @@ use crate::workload::Goal;
 /// What no run waits for longer before it is judged as it is.
 const SETTLE_MS: i64 = 75_000;
 
+/// What is due no longer than this may be under way.
+const UNDER_WAY_MS: i64 = 500;
+
 const WAITING: &str = "query($now: DateTime!) { firings(first: 0, filter: { dueAt: { lte: $now }, \
      status: { in: [SCHEDULED, EXECUTING, RETRYING] } }) { totalCount } }";
 
@@ -169,8 +172,11 @@ impl World {
 
     /// Ends the run: nothing new becomes due, what is due is done, then everything is read.
     pub async fn history(&mut self, injected_min: usize, trust: Trust) -> History {
+        // What a fault held up is to be made up for by the schedules, not folded by their pause.
+        self.quiet(UNDER_WAY_MS).await;
         self.shared.pause_all().await;
-        self.quiet().await;
+        self.timers_are_over().await;
+        self.quiet(0).await;
         let until = self.shared.server_now();
         let client = &self.shared.client;
         let firings = dump::firings(client).await;
@@ -211,14 +217,18 @@ impl World {
         }
     }
 
-    /// Waits until every timer's time has come and nothing that is due waits any more.
-    async fn quiet(&self) {
+    async fn timers_are_over(&self) {
         let last = self.book().pages().timers.iter().filter_map(|timer| timer.fires_at).max();
         pass(last.unwrap_or(0) - self.shared.server_now()).await;
+    }
+
+    /// Waits until nothing waits any more that has been due for `grace_ms`.
+    async fn quiet(&self, grace_ms: i64) {
         let until = now() + SETTLE_MS;
         while now() < until {
-            let at = entity::Instant::from_millis(self.shared.server_now()).to_string();
-            let rows = self.shared.client.ask("firings", WAITING, json!({ "now": at })).await;
+            let due = entity::Instant::from_millis(self.shared.server_now() - grace_ms);
+            let due = json!({ "now": due.to_string() });
+            let rows = self.shared.client.ask("firings", WAITING, due).await;
             if rows["totalCount"] == json!(0) {
                 return;
             }
