@@ -10,7 +10,8 @@ NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo nextest)
 
 export BELFRY_BIN := $(abspath $(BELFRY))
 
-.PHONY: help run test test-fast lint build schema console console-test browser load load-short
+.PHONY: help run test test-fast lint build schema console console-test browser load load-short \
+        faults faults-short
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -25,6 +26,7 @@ test: ## every check; installs what is missing (Debian)
 	$(MAKE) lint
 	$(MAKE) test-fast
 	$(MAKE) load-short
+	$(MAKE) faults-short
 	$(MAKE) console-test
 	$(MAKE) browser
 
@@ -69,3 +71,11 @@ load: ## the load table; ONLY=drain,steady and HOME_OF=sqlite or postgres choose
 load-short: build ## whether the load harness itself works; its figures mean nothing
 	$(CARGO) build --package tests --bin load
 	$(TARGET)/debug/load --short --home sqlite --only drain,steady,day
+
+faults: ## real processes on real services, broken in every way; ONLY=Redis chooses, HOME_OF as above
+	$(CARGO) build --package belfry --package tests --bin belfry --bin faults
+	$(TARGET)/debug/faults $(if $(ONLY),--only "$(ONLY)") $(if $(HOME_OF),--home $(HOME_OF))
+
+faults-short: build ## the part of it that fits into every run of the tests
+	$(CARGO) build --package tests --bin faults
+	$(TARGET)/debug/faults --short --at-a-time 4

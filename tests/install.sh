@@ -12,7 +12,9 @@ need chromium chromium
 need redis-server redis-server
 need psql postgresql-client
 need faketime faketime
-# Debian keeps PostgreSQL's own programs out of the way.
+need docker-compose docker-compose
+# Debian keeps a balancer for administrators alone, and PostgreSQL's own programs out of the way.
+[ -x /usr/sbin/haproxy ] || need haproxy haproxy
 compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || need postgres postgresql
 
 if [ ${#missing[@]} -gt 0 ]; then

@@ -8,11 +8,11 @@ use uuid::Uuid;
 
 use crate::bus::{Bus, MemoryBus, RedisBus};
 use crate::clock::{Clock, Ids};
-use crate::config::MasterKey;
+use crate::config::{ConnectionUrl, MasterKey, Roles};
 use crate::domain::outbox::Outbox;
 use crate::domain::signature::SigningKey;
 use crate::domain::tally::{Tally, cause_word, outcome_word};
-use crate::limits::QUEUE_ENTRIES_MAX;
+use crate::limits::{QUEUE_ENTRIES_MAX, SWEEP_MS};
 use crate::link::Link;
 use crate::metrics::Metrics;
 use crate::queue::{MemoryQueue, Queue, RedisQueue};
@@ -20,27 +20,63 @@ use crate::shutdown::Shutdown;
 use crate::stage::Stages;
 use crate::store::{AfterCommit, Store, installation};
 
-/// What an [`App`] is built from.
+/// What an [`App`] is built from. [`Settings::new`] has the defaults.
 #[derive(Clone)]
 pub struct Settings {
     /// The database.
     pub database_url: String,
+    /// Redis, when queue and bus live there.
+    pub redis_url: Option<String>,
     /// What every signing secret is derived from.
     pub master_key: MasterKey,
     /// Networks that stages may reach besides public addresses.
     pub allowed_networks: Vec<IpNet>,
+    /// What this process does.
+    pub roles: Roles,
     /// Firings that this process executes at a time.
     pub concurrency: usize,
-    /// Firings of one project that this process executes at a time, beyond its fair share.
+    /// Firings of one project that it executes at a time, when less than its fair share.
     pub project_concurrency: Option<usize>,
-    /// Pace at which SQL is looked through for what the queue does not know.
+    /// Pace at which SQL is searched for what the queue does not know.
     pub poll_ms: i64,
-    /// Redis, for the queue and the bus; both live in this process without it.
-    pub redis_url: Option<String>,
     /// Age at which an event counts as archived.
     pub archive_after_ms: i64,
     /// Age at which Belfry's own events are deleted.
     pub delete_after_ms: i64,
+}
+
+impl Settings {
+    /// A process that does everything, in memory, one firing at a time.
+    #[must_use]
+    pub fn new(database_url: String, master_key: MasterKey) -> Self {
+        Self {
+            database_url,
+            redis_url: None,
+            master_key,
+            allowed_networks: Vec::new(),
+            roles: Roles::all(),
+            concurrency: 1,
+            project_concurrency: None,
+            poll_ms: SWEEP_MS,
+            archive_after_ms: 2 * 3_600_000,
+            delete_after_ms: 48 * 3_600_000,
+        }
+    }
+}
+
+/// Without secrets: neither the master key nor what URLs carry.
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let redis = self.redis_url.as_deref().map(ConnectionUrl::from);
+        f.debug_struct("Settings")
+            .field("database_url", &ConnectionUrl::from(&*self.database_url))
+            .field("redis_url", &redis)
+            .field("roles", &self.roles.to_string())
+            .field("concurrency", &self.concurrency)
+            .field("project_concurrency", &self.project_concurrency)
+            .field("poll_ms", &self.poll_ms)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One running Belfry. Cheap to clone.
@@ -68,7 +104,7 @@ impl App {
     /// yet: the engine and the server are started by whoever opened.
     ///
     /// # Errors
-    /// A sentence that says what could not be opened.
+    /// A sentence that says what could not be opened and names the setting.
     pub async fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, String> {
         Self::open_with(settings, clock, QUEUE_ENTRIES_MAX).await
     }
@@ -87,7 +123,8 @@ impl App {
         let metrics = Arc::new(Metrics::new()?);
         let homes = Arc::new(OnceLock::new());
         let after_commit = hand_out(homes.clone(), metrics.clone());
-        let store = Store::open(&settings.database_url, after_commit).await?;
+        let store = Store::open(&settings.database_url, after_commit).await;
+        let store = store.map_err(|why| format!("--database-url: {why}"))?;
         metrics.adopt(store.commits())?;
         let allow = settings.allowed_networks.clone();
         let stages = Stages::new(crate::stage::Settings { allow })?;

@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+use sea_orm::{DbErr, RuntimeErr};
+
 /// Result of anything that may fail in Belfry's own terms.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -91,7 +93,7 @@ pub enum Error {
     Unavailable(&'static str),
     /// The database failed.
     #[error("database: {0}")]
-    Database(#[from] sea_orm::DbErr),
+    Database(#[from] DbErr),
     /// Anything else that is Belfry's fault.
     #[error("{0}")]
     Internal(String),
@@ -134,8 +136,53 @@ impl Error {
             Self::Unauthenticated(_) => Code::Unauthenticated,
             Self::Forbidden(_) => Code::Forbidden,
             Self::Unavailable(_) => Code::Unavailable,
+            Self::Database(error) if is_passing(error) => Code::Unavailable,
             Self::Database(_) | Self::Internal(_) => Code::Internal,
         }
+    }
+
+    /// What a client is told: never what the database or Belfry's own faults say of themselves.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match (self, self.code()) {
+            (Self::Database(_), Code::Unavailable) => {
+                "the database cannot do this now; it may be tried again".to_owned()
+            }
+            (Self::Database(_) | Self::Internal(_), _) => {
+                "internal error; the server's log has the details".to_owned()
+            }
+            _ => self.to_string(),
+        }
+    }
+
+    /// Whether a person who runs the server has to see it in the log.
+    #[must_use]
+    pub fn is_fault(&self) -> bool {
+        matches!(self, Self::Database(_) | Self::Internal(_))
+    }
+}
+
+/// Whether the same statement may succeed a moment later: the database is away, starting, stopping
+/// or full, or it chose this transaction as the victim of a deadlock (PostgreSQL's appendix A).
+fn is_passing(error: &DbErr) -> bool {
+    let error = match error {
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => return true,
+        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
+            error
+        }
+        _ => return false,
+    };
+    match &**error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            // Connection, rollback, resources, intervention: whole classes but one.
+            let class = code.get(..2).unwrap_or_default();
+            code.len() == 5 && matches!(class, "08" | "40" | "53" | "57") && code != "57014"
+        }),
+        _ => false,
     }
 }
 

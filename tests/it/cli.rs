@@ -153,24 +153,64 @@ fn what_is_unknown_or_wrong_is_refused_before_anything_is_made() {
     );
 }
 
+/// Runs a command that must fail on the database or Redis that it was told: exit code 1, one line,
+/// and no file is made.
+fn failed(args: &[&str], variables: &[(&str, &str)]) -> String {
+    let folder = folder();
+    let mut command = belfry(folder.path(), args);
+    let ended = run(command.envs(variables.iter().copied()));
+    assert_eq!((ended.code, ended.out.as_str()), (1, ""), "{args:?} {variables:?}: {}", ended.err);
+    assert_eq!(files(folder.path()), Vec::<String>::new(), "{args:?} {variables:?}");
+    assert_eq!(ended.err.lines().count(), 1, "{}", ended.err);
+    ended.err.trim_end().to_owned()
+}
+
 #[test]
-fn what_does_not_work_yet_is_refused_clearly() {
+fn a_url_that_is_none_is_refused_in_one_line_that_names_the_setting_and_not_the_password() {
+    let database = "belfry: --database-url: expected sqlite://PATH with a path of a file, or \
+                    postgres://USER:PASSWORD@HOST/DATABASE";
+    for url in ["mysql://u:secret@host/db", "postgres://u:secret@host", "belfry.db", ""] {
+        assert_eq!(failed(&["serve", "--database-url", url], &[]), database, "{url}");
+        assert_eq!(failed(&["migrate"], &[("DATABASE_URL", url)]), database, "{url}");
+    }
+    let redis = "belfry: --redis-url: expected redis://HOST, rediss://HOST, \
+                 redis+sentinel://HOST,HOST/SERVICE or redis+cluster://HOST,HOST";
+    for url in ["http://:secret@host", "redis://", "host:6379"] {
+        assert_eq!(failed(&["serve", "--redis-url", url], &[]), redis, "{url}");
+        assert_eq!(failed(&["serve"], &[("BELFRY_REDIS_URL", url)]), redis, "{url}");
+    }
+}
+
+#[test]
+fn settings_that_do_not_go_together_are_refused() {
     let flag = |args: &[&str]| refused(&[&["serve"], args].concat(), &[], None);
-    let postgres = "error: invalid value '…' for '--database-url <URL>': PostgreSQL is not \
-                    supported yet; expected sqlite://PATH";
-    assert_eq!(flag(&["--database-url=postgres://belfry:secret@localhost/belfry"]), postgres);
-    let url = "postgresql://localhost/belfry";
-    assert_eq!(refused(&["migrate"], &[("DATABASE_URL", url)], None), postgres);
     assert_eq!(
-        flag(&["--redis-url=redis://:secret@localhost"]),
-        "error: invalid value '…' for '--redis-url <URL>': Redis is not supported yet; queue and \
-         bus live in memory"
+        flag(&["--role=planner,leader"]),
+        "error: invalid value 'planner,leader' for '--role <ROLES>': expected all, or some of \
+         api,planner,executor,retention"
     );
     assert_eq!(
         flag(&["--role=planner"]),
-        "error: invalid value 'planner' for '--role <ROLES>': roles are not supported yet; one \
-         process does everything"
+        "belfry: --role: an SQLite database serves one process, which does everything; planner \
+         alone needs PostgreSQL"
     );
+    assert_eq!(
+        flag(&["--database-url=postgres://belfry:secret@127.0.0.1:1/belfry"]),
+        "belfry: --master-key: PostgreSQL needs 64 hexadecimal digits, the same for every \
+         process; openssl rand -hex 32 makes some"
+    );
+    let bounds = |flag: &str, last: u32| {
+        for (value, is_good) in [(0, false), (1, true), (last, true), (last + 1, false)] {
+            let parsed = belfry::cli::command().try_get_matches_from([
+                "belfry",
+                "serve",
+                &format!("--{flag}={value}"),
+            ]);
+            assert_eq!(parsed.is_ok(), is_good, "--{flag}={value}");
+        }
+    };
+    bounds("poll-secs", 3_600);
+    bounds("project-concurrency", 10_000);
 }
 
 #[test]
@@ -491,4 +531,36 @@ fn without_a_command_it_serves() {
     process.read_until("Belfry … is ready");
     process.signal("TERM");
     assert_eq!(process.ended().code(), Some(0));
+}
+
+#[test]
+fn a_project_is_carried_to_another_database_beside_a_running_server() {
+    let (here, there) = (folder(), folder());
+    let first = server(here.path());
+    start_timer(&first, "http://127.0.0.1:9/", "PT1H");
+    let export = run_belfry(here.path(), &["export", "--project", "default"]);
+    assert_eq!(export.code, 0, "{}", export.err);
+    assert!(export.err.starts_with("exported default (prj_"), "{}", export.err);
+    std::fs::write(there.path().join("project.jsonl"), &export.out).unwrap();
+    let unknown = run_belfry(here.path(), &["export", "--project", "other"]);
+    assert_eq!(
+        (unknown.code, unknown.err.as_str()),
+        (1, "belfry: no project is named \"other\"; there are: default\n")
+    );
+
+    let import = || {
+        let file = std::fs::File::open(there.path().join("project.jsonl")).unwrap();
+        run(belfry(there.path(), &["import"]).stdin(file))
+    };
+    let imported = import();
+    assert_eq!(imported.code, 0, "{}", imported.err);
+    assert!(imported.out.starts_with("imported default (prj_"), "{}", imported.out);
+    let again = import();
+    assert_eq!(again.code, 1);
+    assert!(again.err.ends_with(" is there already\n") && again.err.lines().count() == 1);
+    let second = server(there.path());
+    let timers = second.graphql(ADMIN_KEY, "{ timers { totalCount } }", &Value::Null);
+    assert_eq!(timers["timers"]["totalCount"], 1, "and the key of the old server opens it");
+    let beside = import();
+    assert!(beside.err.starts_with("belfry: another server runs on belfry.db"), "{}", beside.err);
 }

@@ -113,8 +113,8 @@ async fn what_waits_too_long_and_what_nobody_plans_is_seen_within_seconds() {
     // Neither the planner nor the executor works.
     app.pass(SECOND * 4);
     assert_eq!(seen(&scrape(&app).await), both("0", "0"), "not looked up anew");
-    app.pass(SECOND * 115);
-    assert_eq!(seen(&scrape(&app).await), both("60", "1"));
+    app.pass(SECOND * 125);
+    assert_eq!(seen(&scrape(&app).await), both("70", "1"));
     app.advance(SECOND * 5).await;
     assert_eq!(seen(&scrape(&app).await), both("0", "0"));
 }

@@ -39,6 +39,18 @@ pub fn belfry(folder: &Path, args: &[&str]) -> Command {
     command
 }
 
+/// A program of the system, also where only administrators look; `None` when it is not installed,
+/// as on a machine where only the embedded half of the tests can run.
+pub fn installed(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
+    let found = folders.map(|folder| folder.join(program)).find(|file| file.is_file());
+    if found.is_none() {
+        eprintln!("skipped: {program} is not installed; tests/install.sh does it");
+    }
+    found
+}
+
 /// What a command printed, and how it ended.
 pub struct Ended {
     /// Its exit code; -1 when a signal ended it.

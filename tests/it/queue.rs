@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use belfry::clock::ManualClock;
 use belfry::domain::outbox::Due;
-use belfry::queue::{MemoryQueue, Queue, Room};
 use belfry::limits::QUEUE_LEASE_MS;
+use belfry::queue::{MemoryQueue, Queue, Room};
 use entity::{FiringId, Instant, ProjectId, TriggerId, TypedId};
 use futures_util::future::join_all;
 use sea_orm::prelude::Uuid;

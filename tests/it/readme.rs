@@ -31,12 +31,14 @@ use crate::TestApp;
 use crate::process::{PATIENCE, Process, belfry, binary, fits, folder};
 
 /// The documents of the project, from its folder.
-const DOCUMENTS: [&str; 5] = [
+const DOCUMENTS: [&str; 7] = [
     "README.md",
     "CHANGELOG.md",
     "console/README.md",
     "docs/architecture.md",
     "docs/guarantees.md",
+    "docs/metrics.md",
+    "docs/operations.md",
 ];
 
 fn root() -> PathBuf {
@@ -374,7 +376,8 @@ fn every_link_and_path_leads_somewhere_and_every_target_of_make_exists() {
 
 /// Whether a piece of code names a file or a folder of the project.
 fn is_path(code: &str) -> bool {
-    let folders = ["server/", "tests/", "entity/", "migration/", "console/", "docs/", "examples/"];
+    let folders =
+        ["server/", "tests/", "entity/", "migration/", "console/", "deploy/", "docs/", "examples/"];
     let is_plain = code.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
     is_plain && folders.iter().any(|folder| code.starts_with(folder))
 }

@@ -4,6 +4,9 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::Write as _;
+
+use belfry::clock::{Clock as _, SystemClock};
 
 /// Ticks of `/proc` in a second: what Linux shows on every architecture.
 const TICKS_PER_SEC: f64 = 100.0;
@@ -46,12 +49,33 @@ impl Usage {
     }
 }
 
-/// One line about the machine.
+/// One line about the machine: its cores, how busy it is, and how long its disk takes to keep
+/// what a commit writes, which no commit can beat.
 pub fn description() -> String {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split_whitespace().take(3).collect::<Vec<_>>().join(" ");
-    format!("{cores} cores, load average {load}")
+    let sync = match sync_ms() {
+        Ok((p50, p99)) => format!("{p50:.1} ms p50, {p99:.1} ms p99"),
+        Err(error) => error.to_string(),
+    };
+    format!("{cores} cores, load average {load}, fdatasync of 64 KiB {sync}")
+}
+
+/// How long `fdatasync` takes where temporary files lie: the median, and all but the worst.
+fn sync_ms() -> std::io::Result<(f64, f64)> {
+    const TIMES: usize = 100;
+    let mut file = tempfile::tempfile()?;
+    let clock = SystemClock::new();
+    let mut took = Vec::with_capacity(TIMES);
+    for _ in 0..TIMES {
+        file.write_all(&[0; 64 * 1_024])?;
+        let begun = clock.mono();
+        file.sync_data()?;
+        took.push((clock.mono() - begun).as_secs_f64() * 1_000.0);
+    }
+    took.sort_by(f64::total_cmp);
+    Ok((took[TIMES / 2], took[TIMES - 2]))
 }
 
 /// MiB that a process holds now, and held at most.

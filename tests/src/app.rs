@@ -9,7 +9,7 @@ use belfry::clock::{Clock, ManualClock, SystemClock};
 use belfry::config::MasterKey;
 use belfry::engine::Engine;
 use belfry::graphql::{Schema, guard, schema};
-use belfry::limits::{QUEUE_ENTRIES_MAX, SWEEP_MS};
+use belfry::limits::QUEUE_ENTRIES_MAX;
 use belfry::service::api_key::Made;
 use belfry::service::{Caller, Scope, Scopes, api_key, project};
 use entity::Instant;
@@ -97,16 +97,12 @@ impl TestApp {
         manual: Option<Arc<ManualClock>>,
         sizes: Sizes,
     ) -> Self {
+        let url = database.url().to_owned();
         let settings = Settings {
-            database_url: database.url().to_owned(),
-            master_key: MasterKey([7; 32]),
             allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
             concurrency: sizes.concurrency,
-            project_concurrency: None,
-            poll_ms: SWEEP_MS,
             redis_url: database::redis_url().await,
-            archive_after_ms: 2 * 3_600_000,
-            delete_after_ms: 48 * 3_600_000,
+            ..Settings::new(url, MasterKey([7; 32]))
         };
         let app = App::open_with(settings, clock, sizes.queue_entries_max);
         let app = app.await.expect("the app opens");

@@ -147,9 +147,7 @@ fn read(origin: &str, message: &[u8]) -> Vec<Notice> {
 
 fn notice(line: &str) -> Option<Notice> {
     let (kind, ids) = line.split_at_checked(1)?;
-    let id = |index: usize| {
-        Uuid::try_parse(ids.get(index * 32..(index + 1) * 32)?).ok()
-    };
+    let id = |index: usize| Uuid::try_parse(ids.get(index * 32..(index + 1) * 32)?).ok();
     match kind {
         "L" => Some(Notice::Logged(ProjectId(id(0)?), EventId(id(1)?))),
         "C" => Some(Notice::Changed(ProjectId(id(0)?), FiringId(id(1)?))),

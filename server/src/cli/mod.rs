@@ -15,6 +15,7 @@ mod project;
 mod receive;
 mod seed;
 mod serve;
+mod transfer;
 
 /// Why a command ended: what to say, and the exit code.
 #[derive(Debug)]
@@ -76,6 +77,10 @@ enum Command {
     Receive(receive::ReceiveArgs),
     /// Add demo data; a second run adds nothing
     Seed(DatabaseArgs),
+    /// Write a project with its history to standard output
+    Export(transfer::ExportArgs),
+    /// Add the project that an export wrote, from standard input
+    Import(DatabaseArgs),
     /// Look into cron expressions
     Cron(CronArgs),
 }
@@ -136,6 +141,8 @@ async fn run(args: Vec<std::ffi::OsString>) -> Done {
         Command::Key(args) => key::key(args).await,
         Command::Receive(args) => receive::receive(args).await.map_err(Failure::from),
         Command::Seed(args) => seed::seed(&args).await,
+        Command::Export(args) => transfer::export(&args).await,
+        Command::Import(args) => transfer::import(&args).await,
         Command::Cron(CronArgs { command: CronCommand::Next(args) }) => cron::next(&args),
     }
 }

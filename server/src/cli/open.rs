@@ -3,18 +3,17 @@
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ipnet::IpNet;
 use rand::Rng as _;
 
 use super::{Done, Failure};
 use crate::app::{App, Settings};
 use crate::clock::SystemClock;
-use crate::config::{DatabaseArgs, MasterKey, ServeArgs, master_key};
-use crate::limits::SWEEP_MS;
+use crate::config::{DatabaseArgs, Home, MasterKey, ServeArgs, master_key};
 use crate::service::project;
+use crate::store::Store;
 
 /// What the master key lies in, beside the database.
 const MASTER_KEY_SUFFIX: &str = ".master-key";
@@ -25,17 +24,28 @@ const LOCK_SUFFIX: &str = ".lock";
 
 /// Makes the database, or brings its schema up to date.
 pub(super) async fn migrate(args: &DatabaseArgs) -> Done {
-    let app = open(args).await?;
-    app.store().close().await;
-    println!("{} is up to date", args.file().display());
+    let store = match args.home()? {
+        // The master key is made with the file; on PostgreSQL nothing here needs it.
+        Home::Sqlite(_) => open(args).await?.store().clone(),
+        Home::Postgres => open_store(args).await?,
+    };
+    store.close().await;
+    println!("{} is up to date", shown(args)?);
     Ok(())
+}
+
+/// The database of a command that works on rows alone.
+pub(super) async fn open_store(args: &DatabaseArgs) -> Result<Store, Failure> {
+    if let Some(file) = args.home()?.file() {
+        make_private(file)?;
+    }
+    let opened = Store::open(&args.database_url.0, Arc::new(|_| {})).await;
+    opened.map_err(|why| refusal(&format!("--database-url: {why}")))
 }
 
 /// The app of a command that is no server: nothing of it runs.
 pub(super) async fn open(args: &DatabaseArgs) -> Result<App, Failure> {
-    let settings = settings(args, Vec::new())?;
-    make_private(args.file())?;
-    Ok(App::open(settings, Arc::new(SystemClock::new())).await?)
+    open_app(args, settings(args)?).await
 }
 
 /// The same for a command that needs a project, which a first start makes. What it says about
@@ -43,9 +53,13 @@ pub(super) async fn open(args: &DatabaseArgs) -> Result<App, Failure> {
 pub(super) async fn open_started(args: &DatabaseArgs) -> Result<App, Failure> {
     let app = open(args).await?;
     if let Some(made) = project::bootstrap(&app, None).await? {
-        let path = args.beside(ADMIN_KEY_SUFFIX);
-        write_secret(&path, &made.text)?;
-        eprintln!("The first admin key is in {}", path.display());
+        match args.home()?.beside(ADMIN_KEY_SUFFIX) {
+            Some(path) => {
+                write_secret(&path, &made.text)?;
+                eprintln!("The first admin key is in {}", path.display());
+            }
+            None => eprintln!("The first admin key, shown once: {}", made.text),
+        }
     }
     Ok(app)
 }
@@ -53,22 +67,73 @@ pub(super) async fn open_started(args: &DatabaseArgs) -> Result<App, Failure> {
 /// The same for a command that only makes sense on a database that is there: in the wrong folder
 /// it must not make one.
 pub(super) async fn open_existing(args: &DatabaseArgs) -> Result<App, Failure> {
-    let file = args.file();
-    if !file.exists() {
-        let shown = file.display();
-        return Err(Failure::new(format!("{shown} is not there; belfry migrate makes it")));
-    }
+    must_exist(args)?;
     open_started(args).await
+}
+
+/// Refuses a file that is not there.
+pub(super) fn must_exist(args: &DatabaseArgs) -> Done {
+    match args.home()?.file() {
+        Some(file) if !file.exists() => {
+            let shown = file.display();
+            Err(Failure::new(format!("{shown} is not there; belfry migrate makes it")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The app of a server.
 pub(super) async fn open_server(args: &ServeArgs) -> Result<App, Failure> {
-    let mut settings = settings(&args.database, args.allowed_networks())?;
-    settings.concurrency = usize::try_from(args.concurrency).unwrap_or(usize::MAX);
-    settings.archive_after_ms = i64::from(args.archive_after_secs) * 1_000;
-    settings.delete_after_ms = i64::from(args.delete_after_secs) * 1_000;
-    make_private(args.database.file())?;
-    Ok(App::open(settings, Arc::new(SystemClock::new())).await?)
+    let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    let settings = Settings {
+        redis_url: args.redis_url.as_ref().map(|url| url.0.clone()),
+        allowed_networks: args.allowed_networks(),
+        roles: args.role.clone(),
+        concurrency: size(args.concurrency),
+        project_concurrency: args.project_concurrency.map(size),
+        poll_ms: i64::from(args.poll_secs) * 1_000,
+        archive_after_ms: i64::from(args.archive_after_secs) * 1_000,
+        delete_after_ms: i64::from(args.delete_after_secs) * 1_000,
+        ..settings(&args.database)?
+    };
+    open_app(&args.database, settings).await
+}
+
+/// Refuses settings of a server that do not go together, before anything is made.
+pub(super) fn check(args: &ServeArgs) -> Done {
+    let home = args.database.home()?;
+    if let Some(url) = &args.redis_url {
+        url.check_redis().map_err(|why| format!("--redis-url: {why}"))?;
+    }
+    if home.file().is_some() && !args.role.is_all() {
+        return Err(Failure::usage(format!(
+            "--role: an SQLite database serves one process, which does everything; {} alone needs \
+             PostgreSQL",
+            args.role
+        )));
+    }
+    Ok(())
+}
+
+/// The database as messages name it.
+pub(super) fn shown(args: &DatabaseArgs) -> Result<String, Failure> {
+    Ok(match args.home()? {
+        Home::Sqlite(file) => file.display().to_string(),
+        Home::Postgres => args.database_url.to_string(),
+    })
+}
+
+async fn open_app(args: &DatabaseArgs, settings: Settings) -> Result<App, Failure> {
+    if let Some(file) = args.home()?.file() {
+        make_private(file)?;
+    }
+    let opened = App::open(settings, Arc::new(SystemClock::new())).await;
+    opened.map_err(|why| refusal(&why))
+}
+
+/// One line, whatever an engine had to say.
+fn refusal(why: &str) -> Failure {
+    Failure::new(why.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// Makes the file of the database when it is not there, readable by its owner alone: payloads may
@@ -79,20 +144,21 @@ fn make_private(file: &Path) -> Result<(), Failure> {
     options.create(true).append(true).mode(0o600).open(file).map(drop).map_err(failed)
 }
 
-/// Takes the lock of the database, so that what a dead server was executing can be taken over at
-/// once. Held as long as the file is open.
-pub(super) fn lock(args: &DatabaseArgs) -> Result<File, Failure> {
-    let path = args.beside(LOCK_SUFFIX);
+/// Takes the lock of an SQLite database, so that what a dead server was executing can be taken over
+/// at once. Held as long as the file is open. Processes share PostgreSQL without one.
+pub(super) fn lock(args: &DatabaseArgs) -> Result<Option<File>, Failure> {
+    let home = args.home()?;
+    let Some(path) = home.beside(LOCK_SUFFIX) else { return Ok(None) };
     let shown = path.display();
     let mut options = OpenOptions::new();
     let file = options.create(true).truncate(false).write(true).mode(0o600).open(&path);
     let file = file.map_err(|error| Failure::new(format!("{shown}: {error}")))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => {
             let message = format!(
                 "another server runs on {}: an SQLite database serves one process",
-                args.file().display()
+                self::shown(args)?
             );
             Err(Failure::new(message))
         }
@@ -113,26 +179,25 @@ pub(super) fn write_secret(path: &Path, text: &str) -> Result<(), Failure> {
     file.and_then(write).map_err(failed)
 }
 
-fn settings(args: &DatabaseArgs, allowed_networks: Vec<IpNet>) -> Result<Settings, Failure> {
-    Ok(Settings {
-        database_url: args.database_url.clone(),
-        master_key: own_master_key(args)?,
-        allowed_networks,
-        concurrency: 1,
-        project_concurrency: None,
-        poll_ms: SWEEP_MS,
-        redis_url: None,
-        archive_after_ms: 2 * 3_600_000,
-        delete_after_ms: 48 * 3_600_000,
-    })
+fn settings(args: &DatabaseArgs) -> Result<Settings, Failure> {
+    let master_key = match (args.master_key, args.home()?) {
+        (Some(key), _) => key,
+        (None, Home::Sqlite(file)) => kept_master_key(&file)?,
+        (None, Home::Postgres) => {
+            return Err(Failure::usage(
+                "--master-key: PostgreSQL needs 64 hexadecimal digits, the same for every process; \
+                 openssl rand -hex 32 makes some",
+            ));
+        }
+    };
+    Ok(Settings::new(args.database_url.0.clone(), master_key))
 }
 
-/// The master key of the setting, else that of the file beside the database, else a new one.
-fn own_master_key(args: &DatabaseArgs) -> Result<MasterKey, Failure> {
-    if let Some(key) = args.master_key {
-        return Ok(key);
-    }
-    let path = args.beside(MASTER_KEY_SUFFIX);
+/// The master key of the file beside the database, else a new one.
+fn kept_master_key(database: &Path) -> Result<MasterKey, Failure> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(MASTER_KEY_SUFFIX);
+    let path = PathBuf::from(path);
     let failed = |error: std::io::Error| Failure::new(format!("{}: {error}", path.display()));
     match std::fs::read_to_string(&path) {
         Ok(text) => {
@@ -141,7 +206,7 @@ fn own_master_key(args: &DatabaseArgs) -> Result<MasterKey, Failure> {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let mut key = [0; 32];
             rand::rng().fill_bytes(&mut key);
-            if args.file().exists() {
+            if database.exists() {
                 eprintln!(
                     "belfry: {} was missing and is made anew: webhooks are signed with another \
                      secret from now on",

@@ -222,7 +222,7 @@ mod tests {
         assert_eq!(counts(&mut spread, &quarter, planned_until), [0, 2, 4]);
         assert_eq!(counts(&mut spread, &quarter, period.until), [0, 0, 0]);
         let every = Spec::Every { interval_ms: 600_000, anchor: period.from.plus_ms(-600_000) };
-        assert_eq!(counts(&mut spread, &every, planned_until), [0, 4, 6]);
+        assert_eq!(counts(&mut spread, &every, planned_until), [0, 3, 6]);
         let once = Spec::At { at: at("2026-03-02T12:59:59.999Z") };
         assert_eq!(counts(&mut spread, &once, planned_until), [0, 0, 1]);
     }

@@ -7,13 +7,15 @@
 //! ```
 //! Each duty has the same shape: `new`, then `run(shutdown)`, a loop that owns the waiting, around
 //! `run_once() -> Report`, one pass that can be called from a test. No duty needs a leader: each
-//! is idempotent, so that any number of processes may do it at once.
+//! is idempotent, so that any number of processes may do it at once. The roles of a process say
+//! which duties run in it; the sweeper goes with the executor, whose queue it fills.
 
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
 use crate::app::App;
+use crate::config::Role;
 use crate::error::Result;
 
 pub mod executor;
@@ -32,7 +34,8 @@ pub use retention::Retention;
 pub use sweeper::Sweeper;
 pub use timekeeper::Timekeeper;
 
-/// All duties of one process.
+/// All duties of one process. Those of roles that it has not are there, but never run by
+/// themselves.
 pub struct Engine {
     /// Schedules into firings.
     pub planner: Planner,
@@ -44,6 +47,7 @@ pub struct Engine {
     pub retention: Retention,
     /// The database's clock into this process's.
     pub timekeeper: Timekeeper,
+    app: App,
 }
 
 impl Engine {
@@ -56,32 +60,49 @@ impl Engine {
             sweeper: Sweeper::new(app),
             retention: Retention::new(app),
             timekeeper: Timekeeper::new(app),
+            app: app.clone(),
         }
     }
 
-    /// Frees what an earlier process of this database left, plans and fills the queue, so that the
-    /// executor begins with everything that is overdue, and with what was missed already folded.
+    /// Plans and fills the queue, so that the executor begins with everything that is overdue, and
+    /// with what was missed already folded. On SQLite it first frees what an earlier process of
+    /// the database left: no other one can be executing.
     ///
     /// # Errors
     /// The database's own.
     pub async fn prepare(&self) -> Result<()> {
         self.timekeeper.run_once().await?;
-        self.sweeper.reclaim().await?;
-        while self.planner.run_once().await?.schedules != 0 {}
-        self.sweeper.run_once().await?;
+        let roles = &self.app.settings().roles;
+        if roles.has(Role::Executor) {
+            self.sweeper.reclaim().await?;
+        }
+        if roles.has(Role::Planner) {
+            while self.planner.run_once().await?.schedules != 0 {}
+        }
+        if roles.has(Role::Executor) {
+            self.sweeper.run_once().await?;
+        }
         Ok(())
     }
 
-    /// Runs every duty until shutdown has begun and what was begun is finished.
+    /// Runs the duties of the process's roles until shutdown has begun and what was begun is
+    /// finished.
     pub async fn run(self) {
         let mut duties = JoinSet::new();
-        let Self { planner, executor, sweeper, retention, timekeeper } = self;
+        let Self { planner, executor, sweeper, retention, timekeeper, app } = self;
+        let roles = &app.settings().roles;
         duties.spawn(async move { timekeeper.run().await });
-        duties.spawn(async move { planner.run().await });
-        duties.spawn(async move { sweeper.run().await });
-        duties.spawn(async move { retention.run().await });
-        duties.spawn(lease::run(executor.clone()));
-        duties.spawn(async move { executor.run().await });
+        if roles.has(Role::Planner) {
+            duties.spawn(async move { planner.run().await });
+        }
+        if roles.has(Role::Retention) {
+            duties.spawn(async move { retention.run().await });
+        }
+        if roles.has(Role::Executor) {
+            duties.spawn(async move { sweeper.run().await });
+            duties.spawn(lease::run(executor.clone()));
+            duties.spawn(async move { executor.run().await });
+        }
         while let Some(ended) = duties.join_next().await {
             if let Err(error) = ended {
                 tracing::error!(%error, "a duty of the engine ended by itself");

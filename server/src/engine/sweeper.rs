@@ -188,8 +188,7 @@ impl Sweeper {
         let mut has_more = false;
         for project in &projects {
             let after = self.marks().get(project).copied().unwrap_or(Mark::start());
-            let rows =
-                sweep::waiting(store, Some(*project), after, until, rows_max as u64).await?;
+            let rows = sweep::waiting(store, Some(*project), after, until, rows_max as u64).await?;
             *pushed += rows.len();
             match rows.last().filter(|_| rows.len() == rows_max) {
                 Some(last) => {

@@ -49,18 +49,14 @@ impl From<Error> for Failure {
 impl From<Failure> for async_graphql::Error {
     fn from(Failure(error): Failure) -> Self {
         let code = error.code();
-        let message = match &*error {
-            Error::Database(_) | Error::Internal(_) => {
-                tracing::error!(%error, "a request failed by a fault of the server");
-                "internal error; the server's log has the details".to_owned()
-            }
-            _ => error.to_string(),
-        };
+        if error.is_fault() {
+            tracing::error!(%error, "a request failed by a fault of the server");
+        }
         let problems = match &*error {
             Error::Refused(problems) => problems.as_slice(),
             _ => &[],
         };
-        Self::new(message).extend_with(|_, extensions| {
+        Self::new(error.told()).extend_with(|_, extensions| {
             extensions.set("code", code.as_str());
             if !problems.is_empty() {
                 extensions.set("problems", problems.iter().map(problem).collect::<Vec<_>>());

@@ -78,7 +78,7 @@ pub struct ForecastQuery;
 #[Object]
 impl ForecastQuery {
     /// How many firings are to come in a period, in buckets, and how many executors they need.
-    #[graphql(complexity = "2_000 + 20 * child_complexity")]
+    #[graphql(complexity = "10_000 + 20 * child_complexity")]
     async fn forecast(
         &self,
         ctx: &Context<'_>,

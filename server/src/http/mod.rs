@@ -4,14 +4,18 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::extract::State as FromState;
+use axum::http::StatusCode;
 use axum::response::Redirect;
 use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
+use crate::config::Role;
 use crate::graphql::{self as schema, Schema};
 use crate::limits::DRAIN_SECS_MAX;
 
@@ -38,20 +42,33 @@ pub struct State {
     pub allowed_origins: Arc<[String]>,
 }
 
-/// Every route over `app`. `sockets` counts the WebSockets of this process.
+/// Every route over `app` that its roles call for. `sockets` counts the WebSockets of this process.
 pub fn router(app: &App, sockets: websocket::Sockets) -> Router {
     let state =
         State { app: app.clone(), schema: schema::schema(app), allowed_origins: Arc::default() };
-    Router::new()
-        .route("/", get(|| async { Redirect::to("/playground") }))
-        .merge(graphql::routes(sockets))
+    let routes = if app.settings().roles.has(Role::Api) {
+        Router::new()
+            .route("/", get(|| async { Redirect::to("/playground") }))
+            .merge(graphql::routes(sockets))
+            .merge(rest::routes())
+            .merge(playground::routes())
+    } else {
+        Router::new().fallback(no_api)
+    };
+    routes
         .merge(health::routes())
-        .merge(rest::routes())
         .merge(metrics::routes())
-        .merge(playground::routes())
         .layer(axum::middleware::from_fn_with_state(app.clone(), metrics::count))
         .layer(CatchPanicLayer::new())
         .with_state(state)
+}
+
+/// What a process without the role `api` answers to everything but questions for its health: as if
+/// there were nothing, so that a balancer that asks the wrong process is noticed at once.
+async fn no_api(FromState(state): FromState<State>) -> (StatusCode, Json<Value>) {
+    let roles = &state.app.settings().roles;
+    let message = format!("this process does not serve the API; its roles are {roles}");
+    (StatusCode::NOT_FOUND, Json(json!({ "errors": [{ "field": null, "message": message }] })))
 }
 
 /// Serves until `stop`, then until what was begun is answered. Between the beginning of shutdown

@@ -311,13 +311,12 @@ impl From<Error> for Refused {
             Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
+        if error.is_fault() {
+            tracing::error!(%error, "a request failed by a fault of the server");
+        }
         let problems = match error {
             Error::Refused(problems) => problems,
-            Error::Database(_) | Error::Internal(_) => {
-                tracing::error!(%error, "a request failed by a fault of the server");
-                vec![Problem::new("", "internal error; the server's log has the details")]
-            }
-            other => vec![Problem::new("", other.to_string())],
+            other => vec![Problem::new("", other.told())],
         };
         Self { status, problems }
     }

@@ -128,7 +128,9 @@ impl RedisQueue {
         }
         let stop = CancellationToken::new();
         for task in [
-            tokio::spawn(stop.clone().run_until_cancelled_owned(writer::run(inner.clone(), waiting))),
+            tokio::spawn(
+                stop.clone().run_until_cancelled_owned(writer::run(inner.clone(), waiting)),
+            ),
             tokio::spawn(stop.clone().run_until_cancelled_owned(watcher::run(inner.clone()))),
             tokio::spawn(stop.clone().run_until_cancelled_owned(watcher::listen(inner.clone()))),
         ] {
@@ -250,8 +252,7 @@ impl Inner {
         let start = self.turn.fetch_add(1, Ordering::Relaxed);
         for step in 0..self.shards.len() {
             let shard = &self.shards[(start + step) % self.shards.len()];
-            let answer =
-                self.scripts.pull(&mut open.connection.clone(), shard, now, &room).await;
+            let answer = self.scripts.pull(&mut open.connection.clone(), shard, now, &room).await;
             let Some((is_covered, found)) = self.noted(&open, answer) else { break };
             if !is_covered {
                 self.lost.notify_one();

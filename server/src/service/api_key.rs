@@ -21,7 +21,7 @@ use crate::clock::stamped_at;
 use crate::domain::event::{Stamp, definition};
 use crate::error::{Error, Result};
 use crate::limits::{KEY_CACHE_MS, NAME_CHARS_MAX};
-use crate::store::{Origin, api_key as store};
+use crate::store::{Change, Origin, api_key as store};
 
 /// Random bytes of a secret: 192 bits.
 const SECRET_BYTES: usize = 24;
@@ -98,6 +98,24 @@ pub async fn create(
     scopes: Scopes,
     text: Option<String>,
 ) -> Result<Made> {
+    let made = make(app, project, name, scopes, text)?;
+    let (stored, own) = (made.clone(), app.clone());
+    app.store()
+        .change(Origin::Api, move |change| {
+            async move { insert(change, &own, &stored).await }.boxed()
+        })
+        .await?;
+    Ok(made)
+}
+
+/// A key that is not stored yet.
+pub(super) fn make(
+    app: &App,
+    project: ProjectId,
+    name: &str,
+    scopes: Scopes,
+    text: Option<String>,
+) -> Result<Made> {
     let mut check = crate::domain::text::Check::new();
     check.name("name", name, NAME_CHARS_MAX);
     crate::error::refuse_if_any(check.problems)?;
@@ -113,18 +131,14 @@ pub async fn create(
         expires_at: None,
         revoked_at: None,
     };
-    let event = changed(app, project, "key.created", &row.name);
-    let stored = row.clone();
-    app.store()
-        .change(Origin::Api, |change| {
-            async move {
-                store::insert(change, stored).await?;
-                crate::store::event::insert(change, vec![event]).await
-            }
-            .boxed()
-        })
-        .await?;
     Ok(Made { row, text })
+}
+
+/// Stores a key, and that it was made.
+pub(super) async fn insert(change: &Change, app: &App, made: &Made) -> Result<()> {
+    store::insert(change, made.row.clone()).await?;
+    let event = changed(app, made.row.project_id, "key.created", &made.row.name);
+    crate::store::event::insert(change, vec![event]).await
 }
 
 /// Revokes a key: within a second it opens nothing any more.

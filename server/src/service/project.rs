@@ -4,7 +4,8 @@
 use entity::{ProjectId, project};
 use futures_util::FutureExt as _;
 
-use super::{Scope, Scopes, api_key};
+use super::api_key::{self, Made};
+use super::{Scope, Scopes};
 use crate::app::App;
 use crate::domain::text::Check;
 use crate::error::{Error, Result, refuse_if_any};
@@ -45,7 +46,7 @@ pub async fn list(app: &App) -> Result<Vec<project::Model>> {
 ///
 /// # Errors
 /// Problems of the name, such as that it is taken; the database's own.
-pub async fn create(app: &App, name: &str) -> Result<api_key::Made> {
+pub async fn create(app: &App, name: &str) -> Result<Made> {
     let mut check = Check::new();
     check.name("name", name, NAME_CHARS_MAX);
     refuse_if_any(check.problems)?;
@@ -55,46 +56,50 @@ pub async fn create(app: &App, name: &str) -> Result<api_key::Made> {
         signing_generation: 1,
         created_at: app.clock().now(),
     };
-    let id = row.id;
+    let scopes = Scopes::new(vec![Scope::Admin]);
+    let made = api_key::make(app, row.id, "admin", scopes, None)?;
+    let (own, key) = (app.clone(), made.clone());
     app.store()
-        .change(Origin::Api, |change| async move { store::insert(change, row).await }.boxed())
+        .change(Origin::Api, |change| {
+            async move {
+                store::insert(change, row).await?;
+                api_key::insert(change, &own, &key).await
+            }
+            .boxed()
+        })
         .await?;
-    api_key::create(app, id, "admin", Scopes::new(vec![Scope::Admin]), None).await
+    Ok(made)
 }
 
-/// First start: makes the project and its admin key. Later starts find them and make nothing.
+/// First start: makes the project and its admin key in one change. Later starts find them and make
+/// nothing; of several processes that start at once on an empty database one makes the key.
 ///
 /// # Errors
 /// The database's own.
-pub async fn bootstrap(app: &App, admin_key: Option<String>) -> Result<Option<api_key::Made>> {
-    let row = project::Model {
+pub async fn bootstrap(app: &App, admin_key: Option<String>) -> Result<Option<Made>> {
+    let project = project::Model {
         id: app.ids().make(),
         name: DEFAULT_NAME.to_owned(),
         signing_generation: 1,
         created_at: app.clock().now(),
     };
-    let id = row.id;
-    let is_first = app
-        .store()
+    let own = app.clone();
+    app.store()
         .change(Origin::Api, |change| {
             async move {
                 change.lock(Lock::FirstStart).await?;
-                let is_first = store::is_empty(change).await?;
-                if is_first {
-                    store::insert(change, row).await?;
+                let project = store::insert_first(change, project).await?.id;
+                if crate::store::api_key::exists(change, project).await? {
+                    return Ok(None);
                 }
-                Ok(is_first)
+                let scopes = Scopes::new(vec![Scope::Admin]);
+                let made = api_key::make(&own, project, "admin", scopes, admin_key)?;
+                api_key::insert(change, &own, &made).await?;
+                Ok(Some(made))
             }
             .boxed()
         })
-        .await?;
-    let project = if is_first { id } else { only(app).await?.id };
-    let has_keys = !api_key::list(app, project).await?.is_empty();
-    if has_keys {
-        return Ok(None);
-    }
-    let scopes = Scopes::new(vec![Scope::Admin]);
-    Ok(Some(api_key::create(app, project, "admin", scopes, admin_key).await?))
+        .await
 }
 
 /// The `whsec_` that signs the webhooks of a project.

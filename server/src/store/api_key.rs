@@ -25,6 +25,12 @@ pub async fn list(store: &Store, project: ProjectId) -> Result<Vec<Model>> {
     Ok(select.all(store.readers()).await?)
 }
 
+/// Whether a project has any key, as this change sees it.
+pub async fn exists(change: &Change, project: ProjectId) -> Result<bool> {
+    let select = Entity::find().filter(Column::ProjectId.eq(project));
+    Ok(select.one(change.tx()).await?.is_some())
+}
+
 /// Adds a key.
 pub async fn insert(change: &Change, row: Model) -> Result<()> {
     Entity::insert(row.into_active_model()).exec_without_returning(change.tx()).await?;

@@ -39,14 +39,14 @@ pub(super) fn waits() -> Expr {
     Expr::cust("firing.status IN ('SCHEDULED', 'RETRYING')")
 }
 
-/// How the schema stands to this binary.
+/// How the schema stands to this binary. Only reads: the migrator itself would make its table.
 pub async fn schema(store: &Store) -> Result<Schema> {
-    let applied = Migrator::get_applied_migrations(store.readers()).await?.len();
-    Ok(match applied.cmp(&Migrator::migrations().len()) {
-        std::cmp::Ordering::Less => Schema::Older,
-        std::cmp::Ordering::Equal => Schema::Current,
-        std::cmp::Ordering::Greater => Schema::Newer,
-    })
+    let applied = super::applied(store.readers()).await?;
+    let steps = Migrator::migrations();
+    if applied.iter().any(|name| steps.iter().all(|step| step.name() != name)) {
+        return Ok(Schema::Newer);
+    }
+    Ok(if applied.len() < steps.len() { Schema::Older } else { Schema::Current })
 }
 
 /// The pools as they are now.

@@ -53,6 +53,7 @@ pub mod schedule;
 mod sql;
 mod sqlite;
 pub mod sweep;
+pub mod transfer;
 pub mod trigger;
 mod writer;
 
@@ -277,11 +278,10 @@ fn is_postgres(url: &str) -> bool {
 
 /// Runs the missing steps; refuses a schema that is newer than this binary.
 async fn migrate(db: &DatabaseConnection) -> Result<(), DbErr> {
-    let known = Migrator::migrations().len();
-    let applied = Migrator::get_applied_migrations(db).await;
-    if let Ok(applied) = applied
-        && known < applied.len()
-    {
+    let steps = Migrator::migrations();
+    // A database without that table is new.
+    let applied = applied(db).await.unwrap_or_default();
+    if applied.iter().any(|name| steps.iter().all(|step| step.name() != name)) {
         return Err(DbErr::Custom("it was written by a newer version of belfry".to_owned()));
     }
     Migrator::up(db, None).await
@@ -296,6 +296,13 @@ pub fn due_of(row: &entity::firing::Model, trigger_limit: Option<i32>) -> Due {
         trigger: row.trigger_id,
         trigger_limit: trigger_limit.map(i32::unsigned_abs),
     }
+}
+
+/// The names of the steps that a schema has taken.
+async fn applied(db: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+    let sql = "SELECT version FROM seaql_migrations";
+    let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
+    rows.iter().map(|row| row.try_get("", "version")).collect()
 }
 
 /// A statement that changes one row of `what` must have found it.

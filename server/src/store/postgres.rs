@@ -17,6 +17,7 @@ use sea_orm::{
     TransactionTrait,
 };
 use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::limits::{
     EXECUTION_SECS_MAX, READ_CONNECTIONS, WRITE_API_CONNECTIONS, WRITE_EDIT_CONNECTIONS,
@@ -40,12 +41,35 @@ const MIGRATION_LOCK: i64 = 0x62_65_6c_66_72_79;
 pub(super) async fn open(url: &str) -> Result<(DatabaseConnection, DatabaseConnection), String> {
     let write = WRITE_API_CONNECTIONS + WRITE_EDIT_CONNECTIONS + WRITE_ENGINE_CONNECTIONS;
     let failed = |error: DbErr| format!("the database could not be opened: {}", plain(&error));
+    knock(url).await.map_err(|why| format!("the database could not be opened: {why}"))?;
     let writers = Database::connect(options(url, write, Access::Write)).await.map_err(failed)?;
     check_version(&writers).await?;
     migrate(&writers).await.map_err(|error| format!("its schema: {}", plain(&error)))?;
     let readers =
         Database::connect(options(url, READ_CONNECTIONS, Access::Read)).await.map_err(failed)?;
     Ok((writers, readers))
+}
+
+/// Connects once, so that what is wrong is known at once and by its name: a pool tries for long, and
+/// then says that it tried for long.
+async fn knock(url: &str) -> Result<(), String> {
+    let options: PgConnectOptions = url.parse().map_err(|error: sqlx::Error| why(&error))?;
+    let connecting = tokio::time::timeout(ACQUIRE_MAX, options.connect());
+    let no_answer = |_| format!("no answer within {} s", ACQUIRE_MAX.as_secs());
+    let connection = connecting.await.map_err(no_answer)?.map_err(|error| why(&error))?;
+    // Whether it says goodbye does not matter.
+    let _ = connection.close().await;
+    Ok(())
+}
+
+/// The sentence of a refusal, without the layers around it.
+fn why(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        sqlx::Error::Io(error) => error.to_string(),
+        sqlx::Error::Configuration(error) => error.to_string(),
+        other => other.to_string(),
+    }
 }
 
 /// The database's own time, in milliseconds since 1970, cut off.

@@ -2,9 +2,7 @@
 
 use entity::ProjectId;
 use entity::project::{Column, Entity, Model};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-};
+use sea_orm::{EntityTrait, IntoActiveModel, QueryOrder};
 
 use super::{Change, Store, taken_name};
 use crate::error::Result;
@@ -32,12 +30,13 @@ pub async fn insert(change: &Change, row: Model) -> Result<()> {
     Ok(())
 }
 
-/// Whether there is any project yet.
-pub(super) async fn exists(db: &impl ConnectionTrait) -> Result<bool> {
-    Ok(Entity::find().filter(Column::Name.is_not_null()).one(db).await?.is_some())
-}
-
-/// Whether there is any project yet, as this change sees it.
-pub async fn is_empty(change: &Change) -> Result<bool> {
-    Ok(!exists(change.tx()).await?)
+/// The project that was made first; adds `row` when there is none. For a change that holds
+/// [`super::Lock::FirstStart`].
+pub async fn insert_first(change: &Change, row: Model) -> Result<Model> {
+    let first = Entity::find().order_by_asc(Column::Id).one(change.tx()).await?;
+    if let Some(first) = first {
+        return Ok(first);
+    }
+    insert(change, row.clone()).await?;
+    Ok(row)
 }

@@ -205,6 +205,9 @@ async fn run_alone(target: Target, mut lane: Lane, stop: CancellationToken) {
         let timer = target.seconds.start_timer();
         let committed = target.commit_group(&mut group, || lane.ready()).await;
         timer.observe_duration();
+        if committed.is_err() {
+            target.begin_afresh().await;
+        }
         target.settle(group, committed);
     }
 }
@@ -305,6 +308,20 @@ impl Target {
         let options =
             TransactionOptions { sqlite_transaction_mode: mode, ..TransactionOptions::default() };
         self.db.begin_with_options(options).await.map_err(Failed::Begin)
+    }
+
+    /// Gives the one connection of SQLite up; the next transaction opens another.
+    ///
+    /// A full disk makes SQLite end a transaction by itself, which sqlx does not notice: it goes on
+    /// counting it as open and makes the next ones its savepoints. When such a "commit" fails in its
+    /// turn, SQLite stays in a transaction that nobody will ever commit, and everything after it
+    /// would be acknowledged and lost.
+    async fn begin_afresh(&self) {
+        let pool = self.db.get_sqlite_connection_pool();
+        match pool.acquire().await {
+            Ok(mut connection) => connection.close_on_drop(),
+            Err(error) => tracing::error!(%error, "the database cannot be opened again"),
+        }
     }
 
     /// Tells queue and bus, then those who wait.

@@ -217,7 +217,10 @@ async fn what_waiting_will_not_mend_is_refused_at_the_start_in_one_sentence() {
     let database = refused(&format!("redis://:right@127.0.0.1:{port}/99")).await;
     assert!(database.starts_with("--redis-url: "), "{database}");
     println!("{wrong}\n{without}\n{database}");
-    assert_eq!(Link::parse(&format!("redis://:right@127.0.0.1:{port}")).unwrap().check().await, Ok(()));
+    assert_eq!(
+        Link::parse(&format!("redis://:right@127.0.0.1:{port}")).unwrap().check().await,
+        Ok(())
+    );
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ mod redis_cluster;
 mod redis_sentinel;
 pub mod shared;
 
-pub use daemon::{Daemon, PATIENCE, poll};
+pub use daemon::{Daemon, PATIENCE, free_port, poll};
 pub use postgres::{Postgres, PostgresOptions};
 pub use redis::Redis;
 pub use redis_cluster::RedisCluster;

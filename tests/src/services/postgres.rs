@@ -7,6 +7,7 @@
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Once;
 
 use tempfile::TempDir;
 
@@ -14,6 +15,9 @@ use super::daemon::{Daemon, find_program, free_port, poll};
 
 /// The role that owns everything, and its password.
 const OWNER: &str = "belfry";
+
+/// What the folders of servers are called.
+const PREFIX: &str = "belfry-postgres-";
 
 /// Starts that are tried, in case another process takes the port.
 const STARTS_MAX: usize = 3;
@@ -43,6 +47,8 @@ impl Postgres {
 
     /// Starts one.
     pub async fn start_with(options: PostgresOptions) -> Self {
+        static TIDY: Once = Once::new();
+        TIDY.call_once(|| remove_leftovers(&std::env::temp_dir()));
         let within = options.within.unwrap_or_else(std::env::temp_dir);
         for _ in 1..STARTS_MAX {
             if let Ok(server) = Self::try_start(&within, &options.settings).await {
@@ -54,7 +60,7 @@ impl Postgres {
     }
 
     async fn try_start(within: &Path, settings: &[String]) -> Result<Self, String> {
-        let folder = tempfile::Builder::new().prefix("belfry-postgres-").tempdir_in(within);
+        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(within);
         let folder = folder.expect("a folder for PostgreSQL");
         copy(&template(), &folder.path().join("data"));
         give(folder.path());
@@ -220,6 +226,23 @@ fn template() -> PathBuf {
     template
 }
 
+/// Removes the data of servers whose tests were killed: their process is gone, and its file of
+/// identity is still there.
+fn remove_leftovers(within: &Path) {
+    for entry in std::fs::read_dir(within).into_iter().flatten().flatten() {
+        let folder = entry.path();
+        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        let identity = std::fs::read_to_string(folder.join("data/postmaster.pid"));
+        let Some(id) = identity.ok().and_then(|text| text.lines().next()?.parse::<u32>().ok())
+        else {
+            continue;
+        };
+        if is_ours && !Path::new("/proc").join(id.to_string()).exists() {
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+}
+
 fn copy(from: &Path, to: &Path) {
     output(Command::new("cp").arg("-a").arg(from).arg(to));
 }
@@ -249,11 +272,13 @@ fn unprivileged() -> Option<(u32, u32)> {
 }
 
 fn as_postgres(program: &Path) -> Command {
-    let Some((user, group)) = unprivileged() else { return Command::new(program) };
     let mut command = Command::new("setpriv");
-    command.args(["--reuid", &user.to_string(), "--regid", &group.to_string(), "--clear-groups"]);
-    // Changing the user forgets whom the process is to die with.
-    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    if let Some((user, group)) = unprivileged() {
+        let (user, group) = (user.to_string(), group.to_string());
+        command.args(["--reuid", &user, "--regid", &group, "--clear-groups"]);
+    }
+    // QUIT, so that it takes its shared memory along when the tests are killed.
+    command.args(["--pdeathsig", "QUIT", "--"]).arg(program);
     command
 }
 

@@ -16,8 +16,20 @@ const PACE: Duration = Duration::from_secs(1);
 
 /// Codes of a server that is not to be used now, while its keys may be as they should.
 const NOT_NOW: [&str; 14] = [
-    "LOADING", "OOM", "NOAUTH", "WRONGPASS", "NOPERM", "READONLY", "BUSY", "MASTERDOWN", "MISCONF",
-    "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "NOREPLICAS",
+    "LOADING",
+    "OOM",
+    "NOAUTH",
+    "WRONGPASS",
+    "NOPERM",
+    "READONLY",
+    "BUSY",
+    "MASTERDOWN",
+    "MISCONF",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "MOVED",
+    "ASK",
+    "NOREPLICAS",
 ];
 
 /// Whether the error came from what lies in the keys: something else than the scripts wrote.
@@ -101,8 +113,7 @@ async fn heal(inner: &Inner) -> RedisResult<()> {
 
 /// A word is `<earliest due> <who>`; anything else is ignored.
 fn hear(inner: &Inner, word: &[u8]) {
-    let Some((due, origin)) =
-        std::str::from_utf8(word).ok().and_then(|word| word.split_once(' '))
+    let Some((due, origin)) = std::str::from_utf8(word).ok().and_then(|word| word.split_once(' '))
     else {
         return;
     };

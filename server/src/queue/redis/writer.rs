@@ -49,12 +49,7 @@ pub(super) async fn run(inner: Arc<Inner>, mut writes: mpsc::Receiver<Write>) {
     }
 }
 
-async fn write(
-    inner: &Inner,
-    open: &Open,
-    pushed: Vec<Due>,
-    settled: Vec<Due>,
-) -> RedisResult<()> {
+async fn write(inner: &Inner, open: &Open, pushed: Vec<Due>, settled: Vec<Due>) -> RedisResult<()> {
     let dropped = inner.lock().dropped.take();
     if let Some(first) = dropped {
         inner.lower(open, first.plus_ms(-1)).await?;

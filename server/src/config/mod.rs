@@ -4,13 +4,20 @@
 //! replaces the defaults of every command before clap runs. Everything is checked before anything starts, and a variable that
 //! begins with `BELFRY_` but is no setting is refused, so that a typo never goes unnoticed.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Args, Command, ValueEnum};
 use ipnet::IpNet;
+
+mod file;
+mod role;
+mod url;
+
+pub use file::with_file;
+pub use role::{Role, Roles};
+pub use url::{ConnectionUrl, Home};
 
 /// The shortest admin key that an operator may choose: 32 characters.
 pub const ADMIN_KEY_CHARS_MIN: usize = 32;
@@ -28,13 +35,18 @@ const PREFIX_OF_TESTS: &str = "BELFRY_TEST_";
 /// The database, for every command that opens one.
 #[derive(Args, Clone, Debug)]
 pub struct DatabaseArgs {
-    /// The database: sqlite://PATH
-    #[arg(long, env = "DATABASE_URL", default_value = "sqlite://belfry.db", value_name = "URL",
-          hide_env_values = true, value_parser = database_url)]
-    pub database_url: String,
+    /// The database: sqlite://PATH, or postgres://USER:PASSWORD@HOST/DATABASE (15 or newer)
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        default_value = "sqlite://belfry.db",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub database_url: ConnectionUrl,
 
-    /// 64 hexadecimal digits from which signing secrets are derived; without it a file beside the
-    /// database, made at first start
+    /// 64 hexadecimal digits from which signing secrets are derived; required on PostgreSQL, on
+    /// SQLite a file beside the database, made at first start, stands in for it
     #[arg(long, env = "BELFRY_MASTER_KEY", hide_env_values = true, value_name = "HEX",
           value_parser = master_key)]
     pub master_key: Option<MasterKey>,
@@ -95,14 +107,26 @@ pub struct ServeArgs {
           value_parser = collector)]
     pub otlp_endpoint: Option<String>,
 
-    /// Not supported yet: Redis as a second home of the queue and the bus
-    #[arg(long, env = "BELFRY_REDIS_URL", value_name = "URL", hide_env_values = true,
-          value_parser = no_redis)]
-    pub redis_url: Option<String>,
+    /// Redis (7 or newer), so that processes hear of each other's work at once: redis://HOST,
+    /// rediss://HOST, redis+sentinel://HOST,HOST/SERVICE or redis+cluster://HOST,HOST
+    #[arg(long, env = "BELFRY_REDIS_URL", value_name = "URL", hide_env_values = true)]
+    pub redis_url: Option<ConnectionUrl>,
 
-    /// Not supported yet: which of the duties this process takes
-    #[arg(long, env = "BELFRY_ROLE", value_name = "ROLES", value_parser = no_role)]
-    pub role: Option<String>,
+    /// What this process does: all, or some of api, planner, executor, retention, separated by
+    /// commas; less than all needs PostgreSQL
+    #[arg(long, env = "BELFRY_ROLE", default_value = "all", value_name = "ROLES")]
+    pub role: Roles,
+
+    /// Pace at which the database is searched for what neither memory nor Redis knew, in seconds
+    #[arg(long, env = "BELFRY_POLL_SECS", default_value = "5", value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub poll_secs: u32,
+
+    /// Firings of one project that this process executes at a time; without it a fair share of
+    /// --concurrency
+    #[arg(long, env = "BELFRY_PROJECT_CONCURRENCY", value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub project_concurrency: Option<u32>,
 }
 
 /// The shape of log lines.
@@ -135,19 +159,12 @@ impl std::fmt::Debug for MasterKey {
 }
 
 impl DatabaseArgs {
-    /// The file of the database, beside which the keys and the lock lie.
-    #[must_use]
-    pub fn file(&self) -> &Path {
-        let rest = self.database_url.strip_prefix("sqlite:").unwrap_or(&self.database_url);
-        Path::new(rest.trim_start_matches("//"))
-    }
-
-    /// A file beside the database: its name and `suffix`.
-    #[must_use]
-    pub fn beside(&self, suffix: &str) -> PathBuf {
-        let mut name = self.file().as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
+    /// Which engine holds the data.
+    ///
+    /// # Errors
+    /// A sentence that names the setting.
+    pub fn home(&self) -> Result<Home, String> {
+        self.database_url.home().map_err(|why| format!("--database-url: {why}"))
     }
 }
 
@@ -175,48 +192,6 @@ pub fn master_key(text: &str) -> Result<MasterKey, String> {
         *byte = u8::from_str_radix(digits, 16).map_err(|_| expected.to_owned())?;
     }
     Ok(MasterKey(key))
-}
-
-/// Puts the settings of a file in the place of the defaults: those of `belfry serve`, and of the
-/// other commands where they have the same setting.
-///
-/// # Errors
-/// A sentence that names the file and the setting.
-pub fn with_file(command: Command, path: &Path) -> Result<Command, String> {
-    let shown = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
-    let table: BTreeMap<String, toml::Value> =
-        toml::from_str(&text).map_err(|error| format!("{shown}: {error}"))?;
-    let serve: Vec<Arg> = command
-        .find_subcommand("serve")
-        .map(|serve| serve.get_arguments().cloned().collect())
-        .unwrap_or_default();
-    let mut settings = Vec::new();
-    for (key, value) in &table {
-        let is_named = |arg: &&Arg| key != "config" && arg.get_long() == Some(key);
-        let Some(arg) = serve.iter().find(is_named) else {
-            return Err(format!("{shown}: there is no setting {key:?}"));
-        };
-        let Some(text) = plain(value) else {
-            return Err(format!("{shown}: {key}: expected a text or a number"));
-        };
-        settings.push((arg.clone(), text));
-    }
-    Ok(with_defaults(command, &settings))
-}
-
-/// `command` and all below it with other defaults for the arguments that read the same variable.
-fn with_defaults(command: Command, settings: &[(Arg, String)]) -> Command {
-    let same = |mine: &Arg, other: &Arg| {
-        mine.get_long() == other.get_long() && mine.get_env() == other.get_env()
-    };
-    command.mut_subcommands(|sub| with_defaults(sub, settings)).mut_args(|arg| {
-        let Some((_, text)) = settings.iter().find(|(setting, _)| same(&arg, setting)) else {
-            return arg;
-        };
-        let is_secret = arg.is_hide_env_values_set();
-        arg.default_value(text.clone()).hide_default_value(is_secret)
-    })
 }
 
 /// The value of a setting that may carry a secret, taken out of an error before it is printed.
@@ -259,32 +234,6 @@ pub fn refuse_unknown_variables(
     Ok(())
 }
 
-fn plain(value: &toml::Value) -> Option<String> {
-    match value {
-        toml::Value::String(text) => Some(text.clone()),
-        toml::Value::Integer(number) => Some(number.to_string()),
-        toml::Value::Boolean(flag) => Some(flag.to_string()),
-        toml::Value::Array(items) => {
-            let items: Option<Vec<String>> = items.iter().map(plain).collect();
-            Some(items?.join(","))
-        }
-        _ => None,
-    }
-}
-
-fn database_url(text: &str) -> Result<String, String> {
-    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-        return Err("PostgreSQL is not supported yet; expected sqlite://PATH".to_owned());
-    }
-    let path = text.strip_prefix("sqlite:").map(|rest| rest.trim_start_matches("//"));
-    match path {
-        Some(path) if !path.is_empty() && !path.contains(['?', '#']) && path != ":memory:" => {
-            Ok(text.to_owned())
-        }
-        _ => Err("expected sqlite://PATH with a path of a file".to_owned()),
-    }
-}
-
 fn admin_key(text: &str) -> Result<AdminKey, String> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
     if text.len() < ADMIN_KEY_CHARS_MIN || ADMIN_KEY_CHARS_MAX < text.len() || !is_plain {
@@ -300,7 +249,7 @@ fn admin_key(text: &str) -> Result<AdminKey, String> {
 }
 
 fn collector(text: &str) -> Result<String, String> {
-    let url = url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let url = ::url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     let is_plain = url.is_some_and(|url| url.query().is_none() && url.fragment().is_none());
     if is_plain { Ok(text.to_owned()) } else { Err("expected http://HOST:PORT".to_owned()) }
 }
@@ -311,14 +260,6 @@ fn cidr(text: &str) -> Result<Option<IpNet>, String> {
     }
     let expected = || "expected networks such as 10.0.0.0/8,fd00::/8".to_owned();
     text.trim().parse().map(Some).map_err(|_| expected())
-}
-
-fn no_redis(_: &str) -> Result<String, String> {
-    Err("Redis is not supported yet; queue and bus live in memory".to_owned())
-}
-
-fn no_role(_: &str) -> Result<String, String> {
-    Err("roles are not supported yet; one process does everything".to_owned())
 }
 
 #[cfg(test)]
@@ -340,16 +281,5 @@ mod tests {
         assert_eq!(master_key(&"0f".repeat(32)).map(|key| key.0), Ok([15; 32]));
         assert!(master_key(&"0f".repeat(31)).is_err());
         assert!(master_key(&"0g".repeat(32)).is_err());
-    }
-
-    #[test]
-    fn only_a_file_of_sqlite_is_a_database() {
-        assert!(database_url("sqlite://belfry.db").is_ok());
-        assert!(database_url("sqlite:/var/lib/belfry.db").is_ok());
-        for bad in ["belfry.db", "sqlite://", "sqlite://:memory:", "mysql://x", "sqlite://a?b"] {
-            assert!(database_url(bad).is_err(), "{bad}");
-        }
-        let refusal = database_url("postgres://localhost/belfry").expect_err("not yet");
-        assert!(refusal.starts_with("PostgreSQL is not supported yet"));
     }
 }
