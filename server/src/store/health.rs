@@ -5,8 +5,9 @@ use entity::{Instant, firing, schedule};
 use migration::{Migrator, MigratorTrait as _};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{
-    ColumnTrait as _, Condition, DatabaseConnection, DbBackend, EntityTrait as _,
-    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, Condition, ConnectionTrait as _, DatabaseConnection, DbBackend,
+    EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QueryResult,
+    QuerySelect as _, Statement,
 };
 
 use super::Store;
@@ -41,9 +42,13 @@ pub(super) fn waits() -> Expr {
 
 /// How the schema stands to this binary.
 pub async fn schema(store: &Store) -> Result<Schema> {
-    // As rows: steps that this binary does not know are an error to everything else that lists them.
-    let applied = Migrator::get_migration_models(store.readers()).await?;
-    let mut applied: Vec<String> = applied.into_iter().map(|step| step.version).collect();
+    // Everything of the migrator's own that lists them would make the table first, which a reader
+    // must not, and fails at a step that it does not know.
+    let db = store.readers();
+    let sql = "SELECT version FROM seaql_migrations";
+    let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
+    let version = |row: QueryResult| row.try_get::<String>("", "version");
+    let mut applied = rows.into_iter().map(version).collect::<Result<Vec<_>, _>>()?;
     for step in Migrator::migrations() {
         let Some(found) = applied.iter().position(|version| version == step.name()) else {
             return Ok(Schema::Older);
