@@ -24,12 +24,7 @@ pub(super) async fn open(url: &str, namespace: &str, entries_max: usize) -> Arc<
     open_at(url, namespace, entries_max, Instant::MIN).await
 }
 
-async fn open_at(
-    url: &str,
-    namespace: &str,
-    entries_max: usize,
-    now: Instant,
-) -> Arc<dyn Queue> {
+async fn open_at(url: &str, namespace: &str, entries_max: usize, now: Instant) -> Arc<dyn Queue> {
     let link = Link::parse(url).expect("a URL");
     let clock = Arc::new(ManualClock::new(now));
     let queue = RedisQueue::connect(link, namespace, entries_max, clock).await;
