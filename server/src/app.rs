@@ -130,7 +130,7 @@ impl App {
         let stages = Stages::new(crate::stage::Settings { allow })?;
         let ids = Arc::new(Ids::new(clock.clone()));
         let opened = match links {
-            None => Homes::in_memory(queue_entries_max),
+            None => Homes::in_memory(queue_entries_max, clock.clone()),
             Some(links) => {
                 let made = installation::find_or_insert(&store, ids.uuid(), clock.now()).await;
                 let id = made.map_err(|error| error.to_string())?;
@@ -236,8 +236,8 @@ struct Homes {
 }
 
 impl Homes {
-    fn in_memory(queue_entries_max: usize) -> Self {
-        let queue = Arc::new(MemoryQueue::new(queue_entries_max));
+    fn in_memory(queue_entries_max: usize, clock: Arc<dyn Clock>) -> Self {
+        let queue = Arc::new(MemoryQueue::new(queue_entries_max, clock));
         Self { queue, bus: Arc::new(MemoryBus::new()) }
     }
 

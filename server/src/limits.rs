@@ -132,7 +132,7 @@ pub const TRIGGER_CONCURRENCY_MAX: i32 = 10_000;
 /// served.
 pub const QUEUE_SCRIPT_ROWS_MAX: usize = 256;
 /// Batches that wait to be written to the due queue in Redis; past it the sweeper brings them.
-pub const QUEUE_WRITES_MAX: usize = 4_096;
+pub const QUEUE_WRITES_MAX: usize = 16_384;
 /// Notices that wait to be published through Redis; past it other processes find out by looking.
 pub const BUS_WRITES_MAX: usize = 4_096;
 /// Rows of one claim or record statement: a few hundred keep the writer responsive.

@@ -17,6 +17,7 @@ mod drain;
 mod engine;
 mod event;
 mod every_operation;
+mod fairness;
 mod filter;
 mod firing;
 mod floors;

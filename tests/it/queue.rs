@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use belfry::clock::ManualClock;
 use belfry::domain::outbox::Due;
 use belfry::limits::QUEUE_LEASE_MS;
 use belfry::queue::{MemoryQueue, Queue, Room};
@@ -32,7 +33,10 @@ impl Home {
     /// An empty queue of this home that holds so many entries.
     async fn open(self, entries_max: usize) -> Arc<dyn Queue> {
         match self {
-            Self::Memory => Arc::new(MemoryQueue::new(entries_max)),
+            Self::Memory => {
+                let clock = Arc::new(ManualClock::new(Instant::MIN));
+                Arc::new(MemoryQueue::new(entries_max, clock))
+            }
             Self::Redis => redis::open(&redis_url().await, &unique(), entries_max).await,
         }
     }
@@ -58,7 +62,8 @@ macro_rules! on_every_home {
 }
 
 fn at(ms: i64) -> Instant {
-    Instant::from_millis(ms)
+    // Far from the beginning of time, so that there is something before.
+    Instant::from_millis(1_000_000 + ms)
 }
 
 fn due(project: u128, firing: u128, ms: i64) -> Due {

@@ -7,7 +7,7 @@
 //! **What is overdue is read per project**, a page of each in turn, so that a project with a
 //! backlog of any length does not stand before the others here either.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use entity::{Instant, ProjectId};
@@ -15,10 +15,12 @@ use futures_util::FutureExt as _;
 
 use crate::app::App;
 use crate::error::Result;
-use crate::limits::{BATCH_ROWS_MAX, OVERDUE_MS, QUEUE_WINDOW_MS, SWEEP_ROWS_MAX};
+use crate::limits::{BATCH_ROWS_MAX, OVERDUE_MS, QUEUE_WINDOW_MS, SWEEP_MS, SWEEP_ROWS_MAX};
 use crate::store::Origin;
 use crate::store::sweep::{self, Ended, Mark};
 
+/// Passes are at least so far apart, whatever the queue loses.
+const LOST_MS: i64 = 250;
 /// Rows of each project in one turn at least, however many projects are overdue.
 const PROJECT_ROWS_MIN: usize = 16;
 
@@ -36,6 +38,8 @@ pub struct Report {
     pub pushed: usize,
     /// Firings that were freed from processes that died.
     pub freed: usize,
+    /// Whether the queue had no room for everything.
+    pub is_behind: bool,
 }
 
 impl Sweeper {
@@ -49,13 +53,21 @@ impl Sweeper {
     pub async fn run(&self) {
         let shutdown = self.app.shutdown().clone();
         while !shutdown.is_begun() {
-            if let Err(error) = self.run_once().await {
+            let begun_at = self.app.clock().now();
+            let done = self.run_once().await;
+            if let Err(error) = &done {
                 tracing::error!(%error, "a sweep failed; it will be tried again");
             }
-            let next = self.app.clock().now().plus_ms(self.app.settings().poll_ms);
+            let poll_ms = self.app.settings().poll_ms;
+            let is_behind = done.is_ok_and(|report| report.is_behind);
+            let pause_ms = if is_behind { poll_ms.min(SWEEP_MS) } else { poll_ms };
             tokio::select! {
-                () = self.app.clock().sleep_until(next) => {}
-                () = self.app.queue().lost() => {}
+                () = self.app.clock().sleep_until(begun_at.plus_ms(pause_ms)) => {}
+                // A queue that loses all the time must not keep the database busy.
+                () = async {
+                    self.app.queue().lost().await;
+                    self.app.clock().sleep_until(begun_at.plus_ms(LOST_MS)).await;
+                } => {}
                 () = shutdown.begun() => {}
             }
         }
@@ -72,13 +84,16 @@ impl Sweeper {
         let covered = self.app.queue().cover().await;
         let mut pushed = self.widen(covered.max(overdue), now).await?;
         if covered < overdue {
-            // It lost everything, or was never told: all that is overdue, from the start.
-            self.marks().clear();
-            while self.look_again(overdue, &mut pushed).await? && 0 < self.room().await {}
+            // It lost everything, or was never told.
+            if let Err(error) = self.look_at_all(overdue, &mut pushed).await {
+                self.app.queue().lower_cover(covered).await;
+                return Err(error);
+            }
         } else {
-            self.look_again(overdue, &mut pushed).await?;
+            self.look_again(overdue, &mut HashSet::new(), &mut pushed).await?;
         }
-        Ok(Report { pushed, freed })
+        let is_behind = self.app.queue().cover().await < now || self.room().await == 0;
+        Ok(Report { pushed, freed, is_behind })
     }
 
     /// Frees everything that an earlier process of this database was executing, where it is this
@@ -150,11 +165,25 @@ impl Sweeper {
         }
     }
 
-    /// Pushes a page of what is overdue of each project once more; successive calls go through all
-    /// of it. Whether there is more to come.
-    async fn look_again(&self, until: Instant, pushed: &mut usize) -> Result<bool> {
+    /// Pushes all that is overdue, as far as there is room: a page of each project in turn.
+    async fn look_at_all(&self, until: Instant, pushed: &mut usize) -> Result<()> {
+        self.marks().clear();
+        let mut done = HashSet::new();
+        while self.look_again(until, &mut done, pushed).await? && 0 < self.room().await {}
+        Ok(())
+    }
+
+    /// Pushes a page of what is overdue of each project once more, but of those in `done`;
+    /// successive calls go through all of it. Whether there is more to come.
+    async fn look_again(
+        &self,
+        until: Instant,
+        done: &mut HashSet<ProjectId>,
+        pushed: &mut usize,
+    ) -> Result<bool> {
         let store = self.app.store();
-        let projects = sweep::overdue_projects(store, until).await?;
+        let mut projects = sweep::overdue_projects(store, until).await?;
+        projects.retain(|project| !done.contains(project));
         let rows_max = (SWEEP_ROWS_MAX / projects.len().max(1)).max(PROJECT_ROWS_MIN);
         let mut has_more = false;
         for project in &projects {
@@ -167,7 +196,10 @@ impl Sweeper {
                     self.marks().insert(*project, mark);
                     has_more = true;
                 }
-                None => drop(self.marks().remove(project)),
+                None => {
+                    self.marks().remove(project);
+                    done.insert(*project);
+                }
             }
             if !rows.is_empty() {
                 self.app.queue().push(&rows);

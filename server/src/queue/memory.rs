@@ -6,7 +6,7 @@
 //! What is overdue is put out without that: the sweeper looks at everything overdue anyway.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use entity::{FiringId, Instant, ProjectId, TriggerId};
@@ -14,8 +14,9 @@ use tokio::sync::Notify;
 
 use super::lane::Turns;
 use super::{Health, Pulled, Queue, Room};
+use crate::clock::Clock;
 use crate::domain::outbox::Due;
-use crate::limits::QUEUE_LEASE_MS;
+use crate::limits::{OVERDUE_MS, QUEUE_LEASE_MS, SWEEP_MS};
 
 /// See the module.
 pub struct MemoryQueue {
@@ -23,6 +24,7 @@ pub struct MemoryQueue {
     changed: Notify,
     lost: Notify,
     entries_max: usize,
+    clock: Arc<dyn Clock>,
 }
 
 struct State {
@@ -36,8 +38,6 @@ struct State {
     /// The same by the end of the lease.
     leases: BTreeSet<(Instant, FiringId, Instant)>,
     cover: Instant,
-    /// The latest instant of a pull: what is due before it is overdue.
-    now: Instant,
 }
 
 struct Project {
@@ -56,9 +56,9 @@ struct Lane {
 impl MemoryQueue {
     /// An empty queue that holds up to `entries_max`.
     #[must_use]
-    pub fn new(entries_max: usize) -> Self {
+    pub fn new(entries_max: usize, clock: Arc<dyn Clock>) -> Self {
         let state = Mutex::new(State::new());
-        Self { state, changed: Notify::new(), lost: Notify::new(), entries_max }
+        Self { state, changed: Notify::new(), lost: Notify::new(), entries_max, clock }
     }
 
     /// Loses everything, as a process that starts anew.
@@ -76,14 +76,17 @@ impl MemoryQueue {
 #[async_trait]
 impl Queue for MemoryQueue {
     fn push(&self, entries: &[Due]) {
+        let now = self.clock.now();
         let mut state = self.lock();
         for due in entries {
-            if state.cover < due.due_at || state.leased.contains_key(&(due.firing, due.due_at)) {
+            // What the next sweep would bring too late is kept in any case.
+            let horizon = state.cover.max(now.plus_ms(SWEEP_MS));
+            if horizon < due.due_at || state.leased.contains_key(&(due.firing, due.due_at)) {
                 continue;
             }
             state.insert(*due);
             if self.entries_max < state.len {
-                state.put_out();
+                state.put_out(now);
             }
         }
         drop(state);
@@ -92,7 +95,6 @@ impl Queue for MemoryQueue {
 
     async fn pull(&self, now: Instant, room: &Room) -> Pulled {
         let mut state = self.lock();
-        state.now = now;
         state.end_leases(now);
         state.take(now, room)
     }
@@ -157,7 +159,6 @@ impl State {
             leased: HashMap::new(),
             leases: BTreeSet::new(),
             cover: Instant::MIN,
-            now: Instant::MIN,
         }
     }
 
@@ -252,7 +253,7 @@ impl State {
         self.leases.insert((until, entry.firing, entry.due_at));
     }
 
-    fn put_out(&mut self) {
+    fn put_out(&mut self, now: Instant) {
         let Some((_, id)) = self.sizes.last().copied() else { return };
         let last = self.projects.get(&id).and_then(|project| project.entries.last_key_value());
         let Some((&(due_at, firing), &trigger)) = last else { return };
@@ -260,7 +261,7 @@ impl State {
         if let Some(first) = self.projects.get(&id).and_then(Project::first) {
             self.turns.set(id, first);
         }
-        if self.now < due_at {
+        if now.plus_ms(-OVERDUE_MS) < due_at {
             self.cover = self.cover.min(due_at.plus_ms(-1));
         }
     }

@@ -87,8 +87,8 @@ pub enum Health {
 /// The due queue. One conformance suite holds every home of it to this.
 #[async_trait]
 pub trait Queue: Send + Sync {
-    /// Adds entries; those due after the cover are left to the sweeper, those that were handed out
-    /// and are not settled are known already. Never blocks, never fails: it is called between
+    /// Adds entries. Those due after the cover are left to the sweeper, unless they are due before
+    /// it comes again; those that were handed out and are not settled are known already. Never blocks, never fails: it is called between
     /// commit and acknowledgement.
     fn push(&self, entries: &[Due]);
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use belfry::clock::SystemClock;
+use belfry::clock::ManualClock;
 use belfry::domain::outbox::Due;
 use belfry::link::Link;
 use belfry::queue::{Health, Queue, RedisQueue, Room};
@@ -12,17 +12,21 @@ use entity::Instant;
 use tests::services::{Redis, RedisCluster, RedisSentinel, poll};
 use tokio::time::timeout;
 
-use super::{at, due, numbers, pull};
+use super::{at, due, numbers, of, pull};
 
 /// What no story waits for longer.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The namespace where a server is the story's own.
 const OURS: &str = "story";
 
-/// A queue of `namespace` in the Redis at `url`.
+/// A queue of `namespace` in the Redis at `url`, at the beginning of time.
 pub(super) async fn open(url: &str, namespace: &str, entries_max: usize) -> Arc<dyn Queue> {
+    open_at(url, namespace, entries_max, Instant::MIN).await
+}
+
+async fn open_at(url: &str, namespace: &str, entries_max: usize, now: Instant) -> Arc<dyn Queue> {
     let link = Link::parse(url).expect("a URL");
-    let clock = Arc::new(SystemClock::new());
+    let clock = Arc::new(ManualClock::new(now));
     let queue = RedisQueue::connect(link, namespace, entries_max, clock).await;
     Arc::new(queue.unwrap_or_else(|why| panic!("{why}")))
 }
@@ -126,13 +130,13 @@ async fn keys_of_a_wrong_type_are_deleted_and_built_anew() {
     let server = Redis::start().await;
     for key in ["ready", "waiting", "leased", "sizes", "limits", "count", "cover"] {
         let queue = covered(&server).await;
-        queue.push(&[due(1, 1, 10)]);
+        queue.push(&[of(1, 5, Some(9), 1, 10)]);
         queue.flush().await;
         let name = format!("{{{OURS}:0}}:{key}");
         server.command(&["DEL", &name]).await;
         server.command(&["LPUSH", &name, "x"]).await;
         // Some are read only by a pull, others only by a push.
-        queue.push(&[due(1, 2, 10)]);
+        queue.push(&[of(1, 5, Some(9), 2, 10)]);
         queue.flush().await;
         queue.pull(at(20), &Room::of(10)).await;
         queue.cover().await;
@@ -228,15 +232,18 @@ async fn a_server_that_is_not_there_yet_is_no_error() {
 #[tokio::test]
 async fn what_one_process_pushes_wakes_another_and_goes_to_one_only() {
     let server = Redis::start().await;
-    let (one, two) = (covered(&server).await, covered(&server).await);
-    // Their listeners are there once a word of the other comes through.
-    poll("they hear each other", async || {
-        assert_eq!(pull(&two, 0, 1).await, [0; 0]);
-        one.push(&[due(9, 999, 1)]);
-        timeout(Duration::from_millis(100), two.changed()).await.ok()
-    })
-    .await;
-    assert_eq!(pull(&two, 5, 10).await, [999]);
+    let one = open_at(&server.url(), OURS, 10_000, at(0)).await;
+    let two = open_at(&server.url(), OURS, 10_000, at(0)).await;
+    assert!(one.raise_cover(Instant::MIN, Instant::MAX).await);
+    // Once for the subscription, which may come first, and once for the push.
+    let mut taken = Vec::new();
+    assert_eq!(pull(&two, 0, 1).await, [0; 0]);
+    one.push(&[due(9, 999, 1)]);
+    while taken.is_empty() {
+        timeout(PATIENCE, two.changed()).await.expect("the other hears of it");
+        taken = pull(&two, 5, 10).await;
+    }
+    assert_eq!(taken, [999]);
 
     const ENTRIES: u128 = 5_000;
     one.push(&(0..ENTRIES).map(|n| due(n % 5, n, 1)).collect::<Vec<Due>>());

@@ -1,19 +1,17 @@
--- Adds entries that are due up to the cover and are not handed out already.
--- ARGV: now, entries_max, then per entry: project, trigger, firing, due, limit ('' for none).
+-- Adds entries that are due up to the cover, or before the next sweep, and are not handed out.
+-- ARGV: when the next sweep is, what is overdue, entries_max, then per entry: project, trigger, firing, due, limit ('' for none).
 -- Returns 0 when there is no cover: everything was lost, and the sweeper has to bring it back.
 
 local PUT_OUT_MAX = 512
 
-local now, entries_max = tonumber(ARGV[1]), tonumber(ARGV[2])
+local next_sweep, overdue, entries_max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local cover = tonumber(redis.call('GET', COVER) or '')
-if not cover then
-    return 0
-end
+local horizon = math.max(cover or next_sweep, next_sweep)
 
 local batch, limits = {}, {}
-for i = 3, #ARGV, 5 do
+for i = 4, #ARGV, 5 do
     local project, trigger, firing, due = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-    if tonumber(due) <= cover then
+    if tonumber(due) <= horizon then
         if not redis.call('ZSCORE', LEASED, project .. trigger .. firing .. due) then
             add(batch, project, trigger, firing, due)
         end
@@ -51,7 +49,7 @@ local function put_one_out()
         resize(largest, -1)
         local due = tonumber(last[2])
         -- What is overdue the sweeper looks at anyway.
-        if due and now < due and due <= cover then
+        if due and cover and overdue < due and due <= cover then
             cover = due - 1
             redis.call('SET', COVER, string.format('%.0f', cover))
         end
@@ -70,4 +68,4 @@ while out < PUT_OUT_MAX and entries_max < tonumber(redis.call('GET', COUNT) or '
     put_one_out()
     out = out + 1
 end
-return 1
+return cover and 1 or 0

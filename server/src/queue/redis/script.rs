@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::super::{Pulled, Room};
 use crate::domain::outbox::Due;
-use crate::limits::QUEUE_LEASE_MS;
+use crate::limits::{OVERDUE_MS, QUEUE_LEASE_MS, SWEEP_MS};
 use crate::link::Connection;
 
 /// Parts of one entry in an answer of `pull.lua`.
@@ -53,7 +53,8 @@ impl Scripts {
         (now, entries_max): (Instant, usize),
     ) -> RedisResult<bool> {
         let mut call = self.push.key(shard);
-        call.arg(written(now)).arg(entries_max);
+        call.arg(written(now.plus_ms(SWEEP_MS))).arg(written(now.plus_ms(-OVERDUE_MS)));
+        call.arg(entries_max);
         for due in entries {
             let limit = due.trigger_limit.map(|limit| limit.to_string()).unwrap_or_default();
             call.arg(&bytes(due.project)[..])

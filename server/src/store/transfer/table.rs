@@ -187,12 +187,7 @@ where
     }
 
     async fn flush(&mut self, change: &Change) -> Result<()> {
-        // Not `bulk::insert`: on PostgreSQL it names the type of the rows, and `trigger` is a word.
-        let rows = std::mem::take(&mut self.rows);
-        for run in bulk::runs(&rows) {
-            E::insert_many(run.iter().cloned()).exec_without_returning(change.tx()).await?;
-        }
-        Ok(())
+        bulk::insert::<E, _>(change.tx(), std::mem::take(&mut self.rows).into_iter()).await
     }
 }
 
@@ -325,9 +320,9 @@ mod tests {
             let text = std::fs::read_to_string(entry.expect("a file").path()).expect("a text");
             let Some((_, rest)) = text.split_once("table_name = \"") else { continue };
             let name = rest.split('"').next().unwrap_or_default();
-            // How far the log was deleted, and which database this is, are facts of the database.
-            let is_its_own = ["log_floor", "installation"].contains(&name);
-            assert!(names.contains(&name) || is_its_own, "{name} is not carried");
+            // How far the log was deleted, and which database it is, are facts of a database.
+            let is_own = ["log_floor", "installation"].contains(&name);
+            assert!(names.contains(&name) || is_own, "{name} is not carried");
         }
     }
 }
