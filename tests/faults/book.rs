@@ -46,7 +46,12 @@ impl Book {
 
     /// Something was broken from `from` until now.
     pub fn broken(&self, from: i64) {
-        self.pages().windows.push(Window { from, until: now() });
+        self.pages().windows.push(Window { from, until: now(), late_ms: None });
+    }
+
+    /// Something was missing from `from` until now, without which firing goes on, if later.
+    pub fn degraded(&self, from: i64, late_ms: i64) {
+        self.pages().windows.push(Window { from, until: now(), late_ms: Some(late_ms) });
     }
 
     /// A schedule has another plan.

@@ -23,6 +23,18 @@ const SETTLE_MS: i64 = 75_000;
 /// What is due no longer than this may be under way.
 const UNDER_WAY_MS: i64 = 500;
 
+/// What a run may take.
+const BOUNDS: Bounds = Bounds {
+    // Well above what a healthy server needs, and below every poll that would hide a notice that
+    // was lost.
+    healthy_ms: 4_000,
+    recovery_ms: 30_000,
+    // One machine, one clock; and a process that follows PostgreSQL's is never ahead of it.
+    skew_ms: 0,
+    record_ms: 1_500,
+    in_flight_ms: 1_500,
+};
+
 const WAITING: &str = "query($now: DateTime!) { firings(first: 0, filter: { dueAt: { lte: $now }, \
      status: { in: [SCHEDULED, EXECUTING, RETRYING] } }) { totalCount } }";
 
@@ -196,25 +208,12 @@ impl World {
             injected_min,
             deaths: pages.deaths,
             windows: pages.windows,
-            bounds: self.bounds(),
+            bounds: BOUNDS,
             trust,
         };
         let deliveries = self.shared.target.deliveries();
         let (timers, schedules, tails) = (pages.timers, pages.schedules, pages.tails);
         History { facts, timers, schedules, deliveries, firings, log, tails }
-    }
-
-    fn bounds(&self) -> Bounds {
-        Bounds {
-            // Well above what a healthy server needs, and below every poll that would hide a
-            // notice that was lost.
-            healthy_ms: 4_000,
-            recovery_ms: 30_000,
-            // On PostgreSQL the clock is the database's, known to within a round trip.
-            skew_ms: if self.postgres.is_some() { 5 } else { 0 },
-            record_ms: 1_500,
-            in_flight_ms: 1_500,
-        }
     }
 
     async fn timers_are_over(&self) {

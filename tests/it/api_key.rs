@@ -86,13 +86,14 @@ async fn each_operation_needs_its_scope() {
             lines.push(format!("{}: {}", operation.name, opened_by.join(" ")));
         }
     }
-    assert_snapshot!(lines.join("\n"), @r"
+    assert_snapshot!(lines.join("\n"), @"
     action: READ ADMIN
     actions: READ ADMIN
     event: READ ADMIN
     events: READ ADMIN
     firing: READ ADMIN
     firings: READ ADMIN
+    forecast: READ ADMIN
     node: READ ADMIN
     nodes: READ ADMIN
     schedule: READ ADMIN

@@ -19,7 +19,7 @@ fn good() -> History {
             injected: 1,
             injected_min: 1,
             deaths: vec![Death { from: START + 3_010, until: START + 3_600 }],
-            windows: vec![Window { from: START + 3_010, until: START + 3_600 }],
+            windows: vec![Window { from: START + 3_010, until: START + 3_600, late_ms: None }],
             bounds: Bounds {
                 healthy_ms: 500,
                 recovery_ms: 2_000,
@@ -257,6 +257,15 @@ fn a_history_in_which_something_comes_late_fails_unless_a_fault_held_it_up() {
     let held_up = |at| move |it: &mut History| delivery(it, "frg_s1800000003000").at = START + at;
     assert_eq!(broken_by(held_up(5_600)), []);
     assert_eq!(broken_by(held_up(5_601)), [Rule::Late]);
+    // Where firing goes on without what is broken, it has a bound of its own.
+    let degraded = |at| {
+        move |it: &mut History| {
+            it.facts.windows[0].late_ms = Some(1_000);
+            delivery(it, "frg_s1800000003000").at = START + at;
+        }
+    };
+    assert_eq!(broken_by(degraded(4_000)), []);
+    assert_eq!(broken_by(degraded(4_001)), [Rule::Late]);
     // On a server whose clock was moved, lateness says nothing.
     let moved = |it: &mut History| {
         it.facts.trust = Trust::Server;

@@ -2,8 +2,9 @@
 //!
 //! A result waits only while the previous group commits, so that the groups grow with the load and
 //! an idle server records at once. The channel is bounded by the executor's slots: a slot is free
-//! again only when its result is durable. A group that cannot be committed is tried again; the
-//! leases of its firings go on being renewed meanwhile, and the epoch decides in the end.
+//! again only when its result is durable. While the database is away a group is tried until it is
+//! back: what was sent is not sent again because its result found no place. The leases of its firings
+//! go on being renewed meanwhile, as far as that is possible, and the epoch decides in the end.
 
 use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
@@ -11,13 +12,16 @@ use tracing::{Instrument as _, field};
 
 use super::slots::Slot;
 use crate::app::App;
+use crate::error::Code;
 use crate::limits::BATCH_ROWS_MAX;
 use crate::store::Origin;
 use crate::store::record::{self, Outcome};
 use crate::telemetry::SPANS;
 
-/// Tries to commit one group before its results are given up to the lease.
-const TRIES_MAX: u32 = 10;
+/// Tries to commit a group that the database refuses before its results are given up to the lease.
+const REFUSALS_MAX: u32 = 10;
+/// The same while the database is away: an hour, after which somebody else has taken over.
+const AWAY_TRIES_MAX: u32 = 7_200;
 /// Pause between tries.
 const TRY_MS: i64 = 500;
 
@@ -47,7 +51,9 @@ pub(super) async fn run(app: App, mut finished: mpsc::Receiver<Finished>) {
 }
 
 async fn commit(app: &App, outcomes: Vec<Outcome>) {
-    for attempt in 1..=TRIES_MAX {
+    let (mut refusals, mut tries) = (0, 0);
+    while refusals < REFUSALS_MAX && tries < AWAY_TRIES_MAX {
+        tries += 1;
         let now = app.clock().now();
         let outcomes = outcomes.clone();
         let done = app
@@ -58,8 +64,11 @@ async fn commit(app: &App, outcomes: Vec<Outcome>) {
             .await;
         match done {
             Ok(_) => return,
-            Err(error) => tracing::error!(%error, attempt, "results could not be recorded"),
+            Err(error) => {
+                refusals += u32::from(error.code() != Code::Unavailable);
+                tracing::error!(%error, tries, "results could not be recorded; once more");
+            }
         }
-        app.clock().sleep_until(now.plus_ms(TRY_MS)).await;
+        app.clock().pause(TRY_MS).await;
     }
 }

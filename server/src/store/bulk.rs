@@ -44,9 +44,11 @@ where
         for run in rows.chunks(ROWS_MAX) {
             let columns = columns::<E>();
             let table = E::default().table_name().to_owned();
+            // The row type by a row that is not there: `NULL::trigger` would be a type of
+            // PostgreSQL's own.
             let statement = format!(
-                "INSERT INTO {table} ({columns}) \
-                 SELECT {columns} FROM json_populate_recordset(NULL::{table}, ?::json)"
+                "INSERT INTO \"{table}\" ({columns}) SELECT {columns} FROM json_populate_recordset(\
+                 (SELECT source FROM \"{table}\" AS source LIMIT 0), ?::json)"
             );
             let statement = sql::statement(db.get_database_backend(), &statement, [json(run)?]);
             db.execute_raw(statement).await?;

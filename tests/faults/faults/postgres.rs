@@ -6,21 +6,32 @@ use tests::services::{Postgres, Redis};
 use super::Seen;
 use crate::book::{now, pass};
 use crate::proxy::Proxy;
+use crate::workload::Goal;
 use crate::world::{Ground, World};
 
-/// Restarted in order, then killed and started again.
+/// How long it is away: longer than results used to be kept, and shorter than a lease.
+const AWAY_MS: i64 = 8_000;
+
+/// Restarted in order, then killed and started again. What had been sent and was answered while it
+/// was away is recorded when it is back, and not sent again.
 pub async fn restarted() -> Seen {
     let mut world = World::scaled(Ground { processes: 2, ..Ground::default() }).await;
-    let load = world.load(25_000).await;
+    let load = world.load(30_000).await;
+    let goal = Goal::Url(world.shared.target.bad("hold"));
     for turn in 0..3 {
         pass(3_000).await;
+        let held = world.shared.target.held();
+        world.shared.target.release(false);
+        world.shared.timers(&goal, 4, (200, 300)).await;
+        world.shared.target.wait_for_more_than(held + 3).await;
         let from = now();
         let postgres = world.postgres.as_mut().expect("it is on PostgreSQL");
         match turn {
             0 | 1 => postgres.stop().await,
             _ => postgres.kill().await,
         }
-        pass(1_500).await;
+        world.shared.target.release(true);
+        pass(if turn == 1 { AWAY_MS } else { 1_000 }).await;
         postgres.start_again().await;
         world.book().broken(from);
         world.book().struck();

@@ -6,6 +6,9 @@ use super::Seen;
 use crate::book::{now, pass};
 use crate::world::{Ground, World};
 
+/// Lateness without Redis: the poll of SQL (5 s when nothing is said) and 5 s.
+const DEGRADED_MS: i64 = 10_000;
+
 /// FLUSHALL every 100 ms while firings become due.
 pub async fn flushed() -> Seen {
     let mut world = World::scaled(Ground { processes: 2, ..Ground::default() }).await;
@@ -16,7 +19,7 @@ pub async fn flushed() -> Seen {
         world.book().struck();
         pass(100).await;
     }
-    world.book().broken(from);
+    world.book().degraded(from, DEGRADED_MS);
     load.await.expect("the load is acknowledged");
     Ok(world.history(20, Trust::Receiver).await)
 }
@@ -31,20 +34,20 @@ pub async fn broken() -> Seen {
     redis.kill().await;
     pass(6_000).await;
     redis.start_again().await;
-    world.shared.book.broken(from);
+    world.shared.book.degraded(from, DEGRADED_MS);
     world.shared.book.struck();
     pass(3_000).await;
     let from = now();
     redis.pause();
     pass(10_000).await;
     redis.resume();
-    world.shared.book.broken(from);
+    world.shared.book.degraded(from, DEGRADED_MS);
     world.shared.book.struck();
     pass(3_000).await;
     let from = now();
     redis.kill().await;
     world.shared.book.struck();
     load.await.expect("the load is acknowledged");
-    world.book().broken(from);
+    world.book().degraded(from, DEGRADED_MS);
     Ok(world.history(3, Trust::Receiver).await)
 }

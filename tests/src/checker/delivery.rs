@@ -90,6 +90,7 @@ fn in_time(history: &History, row: &Firing, first: &Delivery, found: &mut Found)
     match healed_at {
         None => found.figures.lateness_ms = found.figures.lateness_ms.max(lateness),
         Some(healed_at) => {
+            // Late by its own time or by that of the healing, whichever is less.
             let recovery = (first.at - healed_at).min(lateness);
             found.figures.recovery_ms = found.figures.recovery_ms.max(recovery);
         }
@@ -106,13 +107,13 @@ fn deadline(history: &History, due_at: i64) -> (i64, Option<i64>) {
     let mut deadline = due_at + bounds.healthy_ms;
     let mut healed_at = None;
     loop {
-        let later =
-            history.facts.windows.iter().find(|window| {
-                window.from <= deadline && deadline < window.until + bounds.recovery_ms
-            });
-        let Some(window) = later else { return (deadline, healed_at) };
-        deadline = window.until + bounds.recovery_ms;
-        healed_at = Some(window.until);
+        let moved = history.facts.windows.iter().find_map(|window| {
+            let recovered = window.until + bounds.recovery_ms;
+            let by = window.late_ms.map_or(recovered, |late_ms| recovered.min(due_at + late_ms));
+            (window.from <= deadline && deadline < by).then_some((by, window.until))
+        });
+        let Some((by, until)) = moved else { return (deadline, healed_at) };
+        (deadline, healed_at) = (by, Some(until));
     }
 }
 

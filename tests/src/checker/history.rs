@@ -65,6 +65,9 @@ pub struct Window {
     pub from: i64,
     /// Healed by then.
     pub until: i64,
+    /// How late at most what is due meanwhile may be, where firing goes on without what is broken;
+    /// none where it stands still until it is healed.
+    pub late_ms: Option<i64>,
 }
 
 /// How much is allowed, in milliseconds.
