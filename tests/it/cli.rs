@@ -173,8 +173,9 @@ fn a_url_that_is_none_is_refused_in_one_line_that_names_the_setting_and_not_the_
         assert_eq!(failed(&["serve", "--database-url", url], &[]), database, "{url}");
         assert_eq!(failed(&["migrate"], &[("DATABASE_URL", url)]), database, "{url}");
     }
-    let redis = "belfry: --redis-url: expected redis://HOST, rediss://HOST, \
-                 redis+sentinel://HOST,HOST/SERVICE or redis+cluster://HOST,HOST";
+    let redis = "belfry: --redis-url: expected redis://HOST:PORT, rediss://HOST:PORT, \
+                 redis+sentinel://HOST:PORT,HOST:PORT/SERVICE or \
+                 redis+cluster://HOST:PORT,HOST:PORT";
     for url in ["http://:secret@host", "redis://", "host:6379"] {
         assert_eq!(failed(&["serve", "--redis-url", url], &[]), redis, "{url}");
         assert_eq!(failed(&["serve"], &[("BELFRY_REDIS_URL", url)]), redis, "{url}");

@@ -73,3 +73,19 @@ async fn an_older_binary_refuses_a_newer_schema() {
         assert!(said.ends_with("it was written by a newer version of belfry"), "{said}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_refuses_is_named_in_one_line_before_anything_is_made() {
+    if installed("redis-server").is_none() {
+        return;
+    }
+    let redis = tests::services::Redis::start().await;
+    redis.command(&["CONFIG", "SET", "requirepass", "right"]).await;
+    let address = format!("127.0.0.1:{}", redis.port());
+    for url in [format!("redis://:secret@{address}"), format!("redis://{address}")] {
+        let args = ["serve", "--listen", "127.0.0.1:0", "--redis-url", &url];
+        let said = refusal(belfry(std::path::Path::new("/"), &args));
+        let start = format!("belfry: --redis-url: Redis at {address} refuses: ");
+        assert!(said.starts_with(&start), "{said}");
+    }
+}

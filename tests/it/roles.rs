@@ -42,8 +42,9 @@ impl Site {
         command
     }
 
-    fn api(&self) -> Server {
-        Server::start_as(self.belfry(), &["--role", "api", "--admin-key", ADMIN_KEY])
+    fn api(&self, args: &[&str]) -> Server {
+        let role = ["--role", "api", "--admin-key", ADMIN_KEY];
+        Server::start_as(self.belfry(), &[&role, args].concat())
     }
 
     /// A process that executes; with its address.
@@ -58,6 +59,11 @@ impl Site {
     }
 }
 
+fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().expect("a client")
+}
+
 fn timer(url: &str) -> Value {
     json!({ "input": { "length": { "duration": "PT0.2S" }, "target": { "url": url } } })
 }
@@ -66,14 +72,14 @@ fn timer(url: &str) -> Value {
 async fn what_one_process_accepts_another_executes() {
     let Some(site) = Site::new().await else { return };
     let receiver = Receiver::start().await;
-    let api = site.api();
+    let api = site.api(&[]);
     let (worker, address) = site.worker(&[]);
     let started = api.graphql(ADMIN_KEY, TIMER_START, &timer(&receiver.url("/done")));
     assert_eq!(started["timerStart"]["userErrors"], json!([]));
     receiver.wait_for(1).await;
     assert_eq!(receiver.received()[0].path, "/done");
 
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let client = client();
     let ask = async |path: &str| {
         let answer = client.get(format!("http://{address}{path}")).send().await.expect("an answer");
         (answer.status().as_u16(), answer.text().await.expect("a text"))
@@ -156,10 +162,12 @@ async fn wait_for_event(
 async fn behind_the_balancer_everything_works_also_when_a_process_dies() {
     let (Some(site), Some(haproxy)) = (Site::new().await, installed("haproxy")) else { return };
     let receiver = Receiver::start().await;
-    let (first, second) = (site.api(), site.api());
-    let (one, two) = (site.worker(&[]), site.worker(&[]));
+    let redis = tests::services::Redis::start().await;
+    let with_redis = ["--redis-url", &redis.url()];
+    let (first, second) = (site.api(&with_redis), site.api(&with_redis));
+    let (one, two) = (site.worker(&with_redis), site.worker(&with_redis));
     let (_balancer, address) = balancer(&haproxy, site.folder.path(), &[&first, &second]);
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let client = client();
     let url = |path: &str| format!("http://{address}{path}");
     poll("the balancer", async || {
         client.get(url("/readyz")).send().await.ok().filter(|answer| answer.status() == 200)

@@ -12,6 +12,7 @@ use super::{Done, Failure};
 use crate::app::{App, Settings};
 use crate::clock::SystemClock;
 use crate::config::{DatabaseArgs, Home, MasterKey, ServeArgs, master_key};
+use crate::link::Link;
 use crate::service::project;
 use crate::store::Store;
 
@@ -99,18 +100,20 @@ pub(super) async fn open_server(args: &ServeArgs) -> Result<App, Failure> {
     open_app(&args.database, settings).await
 }
 
-/// Refuses settings of a server that do not go together, before anything is made.
-pub(super) fn check(args: &ServeArgs) -> Done {
+/// Refuses settings of a server that do not go together, and a Redis that refuses us, before
+/// anything is made.
+pub(super) async fn check(args: &ServeArgs) -> Done {
     let home = args.database.home()?;
-    if let Some(url) = &args.redis_url {
-        url.check_redis().map_err(|why| format!("--redis-url: {why}"))?;
-    }
+    let redis = args.redis_url.as_ref().map(|url| Link::parse(&url.0)).transpose()?;
     if home.file().is_some() && !args.role.is_all() {
         return Err(Failure::usage(format!(
             "--role: an SQLite database serves one process, which does everything; {} alone needs \
              PostgreSQL",
             args.role
         )));
+    }
+    if let Some(redis) = redis {
+        redis.check().await.map_err(|why| refusal(&why))?;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use crate::{http, telemetry};
 
 /// Runs until a signal.
 pub(super) async fn serve(args: ServeArgs) -> Done {
-    check(&args)?;
+    check(&args).await?;
     let telemetry = telemetry::start(args.log_format, &args.log, args.otlp_endpoint.as_deref())
         .map_err(Failure::usage)?;
     let listener = TcpListener::bind(args.listen).await.map_err(|error| {

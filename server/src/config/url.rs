@@ -4,9 +4,6 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The schemes of Redis: one server, one over TLS, Sentinel, Cluster.
-const REDIS_SCHEMES: [&str; 4] = ["redis", "rediss", "redis+sentinel", "redis+cluster"];
-
 /// A URL that may carry a password: `Debug` and `Display` leave user, password and parameters out.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConnectionUrl(pub String);
@@ -41,19 +38,6 @@ impl ConnectionUrl {
             "postgres" | "postgresql" if has_database => Ok(Home::Postgres),
             _ => Err(expected()),
         }
-    }
-
-    /// Refuses what cannot be the URL of Redis.
-    ///
-    /// # Errors
-    /// What was expected; it never repeats the URL.
-    pub fn check_redis(&self) -> Result<(), String> {
-        let is_redis = self.0.split_once("://").is_some_and(|(scheme, rest)| {
-            REDIS_SCHEMES.contains(&scheme) && !rest.trim_start_matches('/').is_empty()
-        });
-        let expected = "expected redis://HOST, rediss://HOST, redis+sentinel://HOST,HOST/SERVICE or \
-                        redis+cluster://HOST,HOST";
-        if is_redis { Ok(()) } else { Err(expected.to_owned()) }
     }
 }
 
@@ -134,21 +118,6 @@ mod tests {
         ] {
             let why = url(bad).home().expect_err(bad);
             assert!(why.starts_with("expected sqlite://PATH with a path of a file, or postgres:"));
-        }
-    }
-
-    #[test]
-    fn redis_is_one_server_sentinel_or_a_cluster() {
-        for good in [
-            "redis://localhost",
-            "rediss://:secret@host:6380/1",
-            "redis+sentinel://a:26379,b:26379/main",
-            "redis+cluster://a,b,c",
-        ] {
-            assert_eq!(url(good).check_redis(), Ok(()), "{good}");
-        }
-        for bad in ["", "localhost:6379", "redis://", "http://localhost", "redis:localhost"] {
-            assert!(url(bad).check_redis().is_err(), "{bad}");
         }
     }
 

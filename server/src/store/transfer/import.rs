@@ -242,3 +242,23 @@ impl Lines {
         Ok(Some(line))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{LINE_BYTES_MAX, Lines};
+    use sha2::{Digest as _, Sha256};
+    use std::io::Cursor;
+
+    #[test]
+    fn a_line_is_read_up_to_its_limit() {
+        let lines = |bytes: u64| {
+            let mut text = vec![b'x'; usize::try_from(bytes - 1).expect("a size")];
+            text.push(b'\n');
+            Lines { lines: Box::new(Cursor::new(text)), sum: Sha256::new(), number: 0 }
+        };
+        let longest = lines(LINE_BYTES_MAX).line().expect("it fits").expect("a line");
+        assert_eq!(longest.len() as u64, LINE_BYTES_MAX);
+        let refused = lines(LINE_BYTES_MAX + 1).line().expect_err("one byte more").to_string();
+        assert_eq!(refused, format!("line 1: it is longer than {LINE_BYTES_MAX} bytes"));
+    }
+}
