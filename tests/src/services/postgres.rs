@@ -8,6 +8,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Once;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -18,6 +19,9 @@ const OWNER: &str = "belfry";
 
 /// What the folders of servers are called.
 const PREFIX: &str = "belfry-postgres-";
+
+/// No test keeps a server stopped for so long: what is older and does not run is left over.
+const LEFTOVER: Duration = Duration::from_secs(600);
 
 /// Starts that are tried, in case another process takes the port.
 const STARTS_MAX: usize = 3;
@@ -236,18 +240,18 @@ fn template() -> PathBuf {
     template
 }
 
-/// Removes the data of servers whose tests were killed: their process is gone, and its file of
-/// identity is still there.
+/// Removes the data of servers that ended with tests which were killed, or which shared one until
+/// their process ended.
 fn remove_leftovers(within: &Path) {
     for entry in std::fs::read_dir(within).into_iter().flatten().flatten() {
         let folder = entry.path();
         let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        let made = entry.metadata().and_then(|it| it.modified()).ok();
+        let age = made.and_then(|made| made.elapsed().ok()).unwrap_or_default();
         let identity = std::fs::read_to_string(folder.join("data/postmaster.pid"));
-        let Some(id) = identity.ok().and_then(|text| text.lines().next()?.parse::<u32>().ok())
-        else {
-            continue;
-        };
-        if is_ours && !Path::new("/proc").join(id.to_string()).exists() {
+        let id = identity.unwrap_or_default().lines().next().unwrap_or_default().to_owned();
+        let is_running = !id.is_empty() && Path::new("/proc").join(id).exists();
+        if is_ours && LEFTOVER < age && !is_running {
             let _ = std::fs::remove_dir_all(folder);
         }
     }
