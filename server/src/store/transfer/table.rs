@@ -54,7 +54,7 @@ pub(super) trait Table: Send + Sync {
 /// PostgreSQL whoever adds to it holds up everybody else who does.
 pub(super) fn all() -> Vec<Box<dyn Table>> {
     vec![
-        Of::boxed(|id| project::Entity::find_by_id(id)),
+        Of::boxed(project::Entity::find_by_id),
         Of::boxed(|id| of::<api_key::Entity>(id, api_key::Column::ProjectId)),
         Of::boxed(|id| of::<action::Entity>(id, action::Column::ProjectId)),
         Of::boxed(versions_of_actions),
