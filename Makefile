@@ -10,7 +10,7 @@ NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo nextest)
 
 export BELFRY_BIN := $(abspath $(BELFRY))
 
-.PHONY: help run test test-fast lint build schema console console-test browser load load-short \
+.PHONY: help run test test-fast test-postgres lint build schema console console-test browser load load-short \
         faults faults-short
 
 help: ## what there is
@@ -35,6 +35,14 @@ ifeq ($(NEXTEST),)
 	$(CARGO) test --workspace
 else
 	$(CARGO) nextest run --workspace --no-fail-fast
+endif
+
+test-postgres: build ## the stories on PostgreSQL and Redis, both started for them
+	$(CARGO) build --package tests --bin services
+ifeq ($(NEXTEST),)
+	BELFRY_TEST_HOME=postgres $(TARGET)/debug/services -- $(CARGO) test --package tests
+else
+	BELFRY_TEST_HOME=postgres $(TARGET)/debug/services -- $(CARGO) nextest run --package tests --no-fail-fast
 endif
 
 lint: ## formatting, clippy, dependencies

@@ -36,7 +36,7 @@ pub struct Link {
 }
 
 enum Kind {
-    One(Client),
+    One(Box<Client>),
     Sentinel(Box<Mutex<SentinelClient>>),
     Cluster { client: Box<ClusterClient>, nodes: Vec<Client> },
 }
@@ -73,7 +73,7 @@ impl Link {
             format!("redis://{credentials}{host}/{path}").into_connection_info()
         };
         let kind = match scheme {
-            "redis" | "rediss" => Kind::One(Client::open(url).map_err(unfit)?),
+            "redis" | "rediss" => Kind::One(Box::new(Client::open(url).map_err(unfit)?)),
             "redis+cluster" if path.is_empty() => {
                 let infos: RedisResult<Vec<ConnectionInfo>> =
                     hosts.iter().map(|host| node(host, &credentials, "")).collect();

@@ -78,6 +78,11 @@ impl Node {
         kib / 1024
     }
 
+    /// What it logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
     fn log_file(&self) -> PathBuf {
         self.logs.join(format!("{}.log", self.name))
     }

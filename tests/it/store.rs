@@ -204,6 +204,26 @@ async fn a_result_counts_only_for_the_claim_that_it_belongs_to_and_only_once() {
     assert_eq!(app.ask("events", query, json!({})).await["totalCount"], 1);
 }
 
+#[tokio::test]
+async fn a_stale_result_is_dropped_also_when_it_comes_with_the_one_that_counts() {
+    let app = TestApp::start().await;
+    let receiver = Receiver::start().await;
+    let trigger = posting(&app, "order", &receiver.url("/hook")).await;
+    app.work().await;
+    receiver.answer(Answer::status(200).held());
+    let id = fire(&app, &trigger).await;
+    app.engine.executor.run_once().await.expect("a claim");
+    receiver.wait_for(1).await;
+    let outcomes = [0, 1, 2].map(|epoch| completed(&app, id.parse().expect("an id"), epoch));
+    let now = app.now();
+    let recorded = app.app.store().change(Origin::Engine, move |change| {
+        async move { record(change, outcomes.to_vec(), now).await }.boxed()
+    });
+    assert_eq!(recorded.await.expect("a record"), 1);
+    let query = "{ events(q: \"type eq 'app.event'\") { totalCount } }";
+    assert_eq!(app.ask("events", query, json!({})).await["totalCount"], 1);
+}
+
 fn completed(app: &TestApp, firing: FiringId, epoch: i32) -> Outcome {
     use belfry::domain::event::{Stamp, blank};
     let id = app.app.ids().make();

@@ -68,11 +68,11 @@ impl Executor {
                     None
                 }
             };
-            let pause = self.app.clock().now().plus_ms(SWEEP_MS);
-            let next = next.map_or(pause, |next| next.min(pause));
+            let next = next.unwrap_or(Instant::MAX);
             let has_room = 0 < self.slots.free();
             tokio::select! {
                 () = self.app.clock().sleep_until(next), if has_room => {}
+                () = self.app.clock().pause(SWEEP_MS) => {}
                 () = self.app.queue().changed(), if has_room => {}
                 () = self.slots.freed() => {}
                 () = shutdown.begun() => {}

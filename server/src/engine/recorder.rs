@@ -69,6 +69,6 @@ async fn commit(app: &App, outcomes: Vec<Outcome>) {
                 tracing::error!(%error, tries, "results could not be recorded; once more");
             }
         }
-        app.clock().sleep_until(now.plus_ms(TRY_MS)).await;
+        app.clock().pause(TRY_MS).await;
     }
 }

@@ -53,7 +53,6 @@ impl Sweeper {
     pub async fn run(&self) {
         let shutdown = self.app.shutdown().clone();
         while !shutdown.is_begun() {
-            let begun_at = self.app.clock().now();
             let done = self.run_once().await;
             if let Err(error) = &done {
                 tracing::error!(%error, "a sweep failed; it will be tried again");
@@ -62,11 +61,11 @@ impl Sweeper {
             let is_behind = done.is_ok_and(|report| report.is_behind);
             let pause_ms = if is_behind { poll_ms.min(SWEEP_MS) } else { poll_ms };
             tokio::select! {
-                () = self.app.clock().sleep_until(begun_at.plus_ms(pause_ms)) => {}
+                () = self.app.clock().pause(pause_ms) => {}
                 // A queue that loses all the time must not keep the database busy.
                 () = async {
                     self.app.queue().lost().await;
-                    self.app.clock().sleep_until(begun_at.plus_ms(LOST_MS)).await;
+                    self.app.clock().pause(LOST_MS).await;
                 } => {}
                 () = shutdown.begun() => {}
             }

@@ -86,6 +86,7 @@ pub enum Health {
 
 /// The due queue. One conformance suite holds every home of it to this.
 #[async_trait]
+#[expect(clippy::len_without_is_empty, reason = "what is counted is for metrics")]
 pub trait Queue: Send + Sync {
     /// Adds entries. Those due after the cover are left to the sweeper, unless they are due before
     /// it comes again; those that were handed out and are not settled are known already. Never blocks, never fails: it is called between

@@ -55,13 +55,14 @@ pub async fn record(change: &Change, mut outcomes: Vec<Outcome>, now: Instant) -
     let mut accepted = HashSet::with_capacity(outcomes.len());
     for statement in statements(change, &outcomes) {
         for row in change.tx().query_all_raw(statement).await? {
-            accepted.insert(row.try_get::<FiringId>("", "id")?);
+            accepted.insert((row.try_get::<FiringId>("", "id")?, row.try_get::<i32>("", "epoch")?));
         }
     }
     let mut attempts = Vec::with_capacity(outcomes.len());
     let mut events = Vec::with_capacity(outcomes.len());
     for outcome in outcomes {
-        if !accepted.contains(&outcome.firing) {
+        // By claim, not by firing: a stale result may come together with the one that counts.
+        if !accepted.contains(&(outcome.firing, outcome.epoch)) {
             continue;
         }
         tell(change, &outcome);

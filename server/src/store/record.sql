@@ -16,4 +16,4 @@ FROM outcome
 WHERE firing.id = outcome.id
   AND firing.epoch = outcome.epoch
   AND firing.status = 'EXECUTING'
-RETURNING firing.id
+RETURNING firing.id, firing.epoch

@@ -17,4 +17,4 @@ FROM json_to_recordset(?::json) AS outcome (
 WHERE firing.id = outcome.id
   AND firing.epoch = outcome.epoch
   AND firing.status || '' = 'EXECUTING'
-RETURNING firing.id
+RETURNING firing.id, firing.epoch

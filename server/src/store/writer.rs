@@ -68,9 +68,9 @@ pub enum Origin {
 /// The sending side. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Writer {
-    api: mpsc::Sender<Box<dyn Command>>,
-    edit: mpsc::Sender<Box<dyn Command>>,
-    engine: mpsc::Sender<Box<dyn Command>>,
+    api: Sender,
+    edit: Sender,
+    engine: Sender,
     stop: CancellationToken,
     lanes: TaskTracker,
 }
@@ -113,11 +113,7 @@ impl Writer {
         writer
     }
 
-    fn new(
-        api: mpsc::Sender<Box<dyn Command>>,
-        edit: mpsc::Sender<Box<dyn Command>>,
-        engine: mpsc::Sender<Box<dyn Command>>,
-    ) -> Self {
+    fn new(api: Sender, edit: Sender, engine: Sender) -> Self {
         Self { api, edit, engine, stop: CancellationToken::new(), lanes: TaskTracker::new() }
     }
 
@@ -144,7 +140,12 @@ impl Writer {
     }
 }
 
-fn queue() -> (mpsc::Sender<Box<dyn Command>>, mpsc::Receiver<Box<dyn Command>>) {
+/// The two ends of a queue of changes.
+type Sender = mpsc::Sender<Box<dyn Command>>;
+/// See [`Sender`].
+type Receiver = mpsc::Receiver<Box<dyn Command>>;
+
+fn queue() -> (Sender, Receiver) {
     mpsc::channel(WRITE_QUEUE_MAX)
 }
 
@@ -173,7 +174,7 @@ struct Shape {
 
 /// The receiving side of one or more queues, taken from in turn.
 struct Lane {
-    queues: Vec<mpsc::Receiver<Box<dyn Command>>>,
+    queues: Vec<Receiver>,
     turn: usize,
 }
 

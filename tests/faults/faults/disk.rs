@@ -20,6 +20,7 @@ pub async fn full_under_sqlite() -> Seen {
     let within = Some(disk.path.clone());
     let mut world = World::embedded(Ground { within, ..Ground::default() }).await;
     fill_for_a_while(&mut world, &disk).await;
+    struck(&world, &world.nodes[0].log(), "disk is full");
     let history = world.history(1, Trust::Receiver).await;
     drop(world);
     Ok(history)
@@ -33,6 +34,8 @@ pub async fn full_under_postgres() -> Seen {
     let ground = Ground { processes: 2, ..Ground::default() };
     let mut world = World::over(postgres, redis, ground).await;
     fill_for_a_while(&mut world, &disk).await;
+    let log = world.postgres.as_ref().map(Postgres::log).unwrap_or_default();
+    struck(&world, &log, "No space left on device");
     // PostgreSQL stops when it cannot write its log; a supervisor would start it again.
     let postgres = world.postgres.as_mut().expect("it is on PostgreSQL");
     if postgres.try_psql("postgres", "SELECT 1").await.is_err() {
@@ -52,13 +55,19 @@ async fn fill_for_a_while(world: &mut World, disk: &Disk) {
     pass(2_000).await;
     let from = now();
     disk.fill();
-    world.book().struck();
     pass(FULL_MS).await;
     disk.free();
     world.book().broken(from);
+    // PostgreSQL may have to be started again before clients are heard.
     if world.postgres.is_none() {
         load.await.expect("the load is acknowledged");
     }
+}
+
+/// It struck as often as the log complains.
+fn struck(world: &World, log: &str, complaint: &str) {
+    let complaints = log.lines().filter(|line| line.contains(complaint)).count();
+    world.book().pages().injected = complaints;
 }
 
 /// A mounted file system; gone with the value.

@@ -154,6 +154,16 @@ impl Postgres {
         self.daemon.as_ref().expect("it runs").signal_family("CONT");
     }
 
+    /// What it printed since it was made.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
     fn launch(&mut self) {
         self.daemon = None;
         let mut command = as_postgres(&program("postgres"));
@@ -169,7 +179,7 @@ impl Postgres {
         }
         // Its working folder is nobody's home.
         command.current_dir("/");
-        let log = self.folder.path().join("log");
+        let log = self.log_file();
         // QUIT: it leaves without writing, but takes its shared memory along.
         self.daemon = Some(Daemon::start("PostgreSQL", &command, &log).ending_with("QUIT"));
     }
