@@ -168,7 +168,7 @@ impl World {
         self.book().struck();
         pass(down_ms).await;
         self.nodes[place].start_again().await;
-        self.book().broken(from);
+        self.missed(from);
     }
 
     /// SIGSTOP for `ms`, then SIGCONT.
@@ -178,8 +178,16 @@ impl World {
         pass(ms).await;
         self.nodes[place].go_on();
         self.book().died(from);
-        self.book().broken(from);
+        self.missed(from);
         self.book().struck();
+    }
+
+    /// One process was missing: where there are others, they take over.
+    fn missed(&self, from: i64) {
+        match self.nodes.len() {
+            1 => self.book().broken(from),
+            _ => self.book().degraded(from, BOUNDS.recovery_ms),
+        }
     }
 
     /// Ends the run: nothing new becomes due, what is due is done, then everything is read.

@@ -110,10 +110,12 @@ fn deadline(history: &History, due_at: i64) -> (i64, Option<i64>) {
         let moved = history.facts.windows.iter().find_map(|window| {
             let recovered = window.until + bounds.recovery_ms;
             let by = window.late_ms.map_or(recovered, |late_ms| recovered.min(due_at + late_ms));
-            (window.from <= deadline && deadline < by).then_some((by, window.until))
+            // Where firing goes on, nothing waits for the healing.
+            let healed_at = window.late_ms.map_or(window.until, |_| due_at);
+            (window.from <= deadline && deadline < by).then_some((by, healed_at))
         });
-        let Some((by, until)) = moved else { return (deadline, healed_at) };
-        (deadline, healed_at) = (by, Some(until));
+        let Some((by, healed)) = moved else { return (deadline, healed_at) };
+        (deadline, healed_at) = (by, Some(healed));
     }
 }
 
