@@ -4,6 +4,7 @@
 //! Pull-based: a slot is taken before anything is asked for and is free again when the result is
 //! durable, so that a slow database or slow targets never pile work up in memory.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use super::recorder::{self, Finished};
 use super::run::run;
 use super::slots::Slots;
 use crate::app::App;
+use crate::domain::outbox::Due;
 use crate::error::Result;
 use crate::limits::{DRAIN_SECS_MAX, LEASE_MS, SWEEP_MS};
 use crate::store::Origin;
@@ -102,14 +104,36 @@ impl Executor {
             })
             .instrument(tracing::info_span!(target: SPANS, "claim", firings = report.pulled))
             .await?;
-        self.app.queue().settle(&pulled.due);
         report.claimed = claimed.len();
+        let taken: HashSet<FiringId> = claimed.iter().map(|claimed| claimed.firing.id).collect();
         let used_up = claim::one_time(&claimed);
         for claimed in claimed {
             self.start(claimed).await;
         }
+        self.settle(pulled.due, &taken, now).await?;
         self.set_processed(used_up).await?;
         Ok(report)
+    }
+
+    /// The queue forgets what was handed out. On a shared database a claim passes over rows that
+    /// another transaction holds, perhaps to leave them as they are: those come back when their
+    /// lease in the queue ends.
+    async fn settle(&self, due: Vec<Due>, taken: &HashSet<FiringId>, now: Instant) -> Result<()> {
+        let is_taken = |due: &Due| taken.contains(&due.firing);
+        let (mut settled, refused): (Vec<Due>, Vec<Due>) = due.into_iter().partition(is_taken);
+        self.app.queue().settle(&settled);
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let mut waiting = Vec::new();
+        if self.app.store().is_shared() {
+            let ids: Vec<FiringId> = refused.iter().map(|due| due.firing).collect();
+            waiting = claim::still_due(self.app.store(), &ids, now).await?;
+        }
+        settled = refused;
+        settled.retain(|due| !waiting.contains(&due.firing));
+        self.app.queue().settle(&settled);
+        Ok(())
     }
 
     async fn set_processed(&self, schedules: Vec<ScheduleId>) -> Result<()> {

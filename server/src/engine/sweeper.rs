@@ -81,7 +81,7 @@ impl Sweeper {
         let freed = self.free(now, Ended::NotRenewed).await?;
         let overdue = now.plus_ms(-OVERDUE_MS);
         let covered = self.app.queue().cover().await;
-        let mut pushed = self.widen(covered.max(overdue), now).await?;
+        let mut pushed = self.widen(covered, now).await?;
         if covered < overdue {
             // It lost everything, or was never told.
             if let Err(error) = self.look_at_all(overdue, &mut pushed).await {
@@ -126,12 +126,11 @@ impl Sweeper {
         }
     }
 
-    /// Raises the queue's cover to the window's end, as far as there is room, and pushes what is
-    /// due after `from`: what is due before is overdue.
-    async fn widen(&self, from: Instant, now: Instant) -> Result<usize> {
+    /// Raises the queue's cover from `covered` to the window's end, as far as there is room, and
+    /// pushes what is due in between, but for what is overdue.
+    async fn widen(&self, covered: Instant, now: Instant) -> Result<usize> {
         let queue = self.app.queue();
         let until = now.plus_ms(QUEUE_WINDOW_MS);
-        let covered = queue.cover().await;
         if until <= covered || self.room().await == 0 {
             return Ok(0);
         }
@@ -139,7 +138,7 @@ impl Sweeper {
         if !queue.raise_cover(covered, until).await {
             return Ok(0);
         }
-        let mut after = Mark::end_of(from);
+        let mut after = Mark::end_of(covered.max(now.plus_ms(-OVERDUE_MS)));
         let mut pushed = 0;
         loop {
             let rows_max = SWEEP_ROWS_MAX as u64;

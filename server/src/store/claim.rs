@@ -10,12 +10,12 @@ use entity::schedule::{self, Kind};
 use entity::{FiringId, Instant, ScheduleId, TypedId};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, Statement,
-    Value,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
+    QuerySelect, Statement, Value,
 };
 use uuid::Uuid;
 
-use super::{Change, bulk, page, sql, trigger};
+use super::{Change, Store, bulk, page, sql, trigger};
 use crate::domain::outbox::Notice;
 use crate::domain::planning::missed_before;
 use crate::error::Result;
@@ -151,6 +151,21 @@ pub async fn set_processed(change: &Change, schedules: Vec<ScheduleId>) -> Resul
         .exec(change.tx())
         .await?;
     Ok(())
+}
+
+/// Those of `ids` that wait and are due by `now`, as a reader sees them.
+pub async fn still_due(store: &Store, ids: &[FiringId], now: Instant) -> Result<Vec<FiringId>> {
+    use entity::firing::{Column, Entity, Status};
+    let waits = [Status::Scheduled, Status::Retrying];
+    Ok(Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::Id.is_in(page::uuids(ids)))
+        .filter(Column::Status.is_in(waits))
+        .filter(Column::DueAt.lte(now))
+        .into_tuple()
+        .all(store.readers())
+        .await?)
 }
 
 /// The one-time schedules whose firing is among `claimed`.
