@@ -25,6 +25,7 @@ test: ## every check; installs what is missing (Debian)
 	$(MAKE) console
 	$(MAKE) lint
 	$(MAKE) test-fast
+	$(MAKE) test-postgres
 	$(MAKE) load-short
 	$(MAKE) faults-short
 	$(MAKE) console-test
@@ -38,7 +39,6 @@ else
 endif
 
 test-postgres: build ## the stories on PostgreSQL and Redis, both started for them
-	$(CARGO) build --package tests --bin services
 ifeq ($(NEXTEST),)
 	BELFRY_TEST_HOME=postgres $(TARGET)/debug/services -- $(CARGO) test --package tests
 else
@@ -50,8 +50,8 @@ lint: ## formatting, clippy, dependencies
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) deny --log-level error check bans licenses sources
 
-build: ## the debug binary, which the process tests start
-	$(CARGO) build --bin belfry
+build: ## the debug binaries, which the process tests start; with the whole workspace's features
+	$(CARGO) build --workspace --bins
 
 schema: build ## write schema.graphql anew
 	$(BELFRY) schema > schema.graphql
@@ -77,13 +77,10 @@ load: ## the load table; ONLY=drain,steady and HOME_OF=sqlite or postgres choose
 	  $(if $(ONLY),--only $(ONLY)) $(if $(HOME_OF),--home $(HOME_OF))
 
 load-short: build ## whether the load harness itself works; its figures mean nothing
-	$(CARGO) build --package tests --bin load
 	$(TARGET)/debug/load --short --home sqlite --only drain,steady,day
 
-faults: ## real processes on real services, broken in every way; ONLY=Redis chooses, HOME_OF as above
-	$(CARGO) build --package belfry --package tests --bin belfry --bin faults
+faults: build ## real processes on real services, broken in every way; ONLY=Redis chooses, HOME_OF as above
 	$(TARGET)/debug/faults $(if $(ONLY),--only "$(ONLY)") $(if $(HOME_OF),--home $(HOME_OF))
 
 faults-short: build ## the part of it that fits into every run of the tests
-	$(CARGO) build --package tests --bin faults
 	$(TARGET)/debug/faults --short --at-a-time 4
