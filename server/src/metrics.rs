@@ -54,6 +54,8 @@ pub struct Wire {
     pub http_request_duration: HistogramVec,
     /// WebSockets that are open.
     pub websockets: IntGauge,
+    /// Answers over HTTP that go on.
+    pub streams: IntGauge,
     /// Readers of the live log.
     pub tails: Tails,
 }

@@ -1,29 +1,34 @@
 //! The executor: takes what is due from the queue, as much as it has free slots for, claims it in
 //! one statement, and runs each firing on its own task.
 //!
-//! Pull-based: a slot is taken before anything is asked for and is free again when the result is
-//! durable, so that a slow database or slow targets never pile work up in memory.
+//! Pull-based: a slot is taken before anything is asked for and is free again when the recorder has
+//! room for the result, so that a slow database or slow targets never pile work up in memory.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use entity::firing::Model;
 use entity::{FiringId, Instant, ScheduleId};
 use futures_util::FutureExt as _;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::recorder::{self, Finished};
 use super::run::run;
-use super::slots::Slots;
+use super::slots::{Place, Slot, Slots};
 use crate::app::App;
 use crate::domain::outbox::Due;
 use crate::error::Result;
-use crate::limits::{DRAIN_SECS_MAX, LEASE_MS, SWEEP_MS};
+use crate::limits::{CLAIMS_MAX, DRAIN_SECS_MAX, LEASE_MS, SWEEP_MS};
+use crate::queue::Pulled;
+use crate::service::trigger;
+use crate::stage::FailureCode;
 use crate::store::Origin;
 use crate::store::claim::{self, Claimed, Lease};
+use crate::store::record::Outcome;
 use crate::telemetry::SPANS;
 
 /// See the module.
@@ -31,7 +36,17 @@ pub struct Executor {
     app: App,
     slots: Arc<Slots>,
     finished: mpsc::Sender<Finished>,
+    /// One for each claim under way.
+    claims: Arc<Semaphore>,
     drained: CancellationToken,
+}
+
+/// What was handed out together.
+struct Batch {
+    due: Vec<Due>,
+    places: HashMap<FiringId, Place>,
+    now: Instant,
+    next_at: Option<Instant>,
 }
 
 /// What one pass did.
@@ -55,22 +70,32 @@ impl Executor {
         let drained = CancellationToken::new();
         let gauges = &app.metrics().engine.executor_slots;
         let slots = Slots::new(slots_max, app.settings().project_concurrency, gauges);
-        Self { app: app.clone(), slots, finished, drained }
+        let claims = Arc::new(Semaphore::new(CLAIMS_MAX as usize));
+        Self { app: app.clone(), slots, finished, claims, drained }
     }
 
     /// Executes until shutdown begins, then waits for what runs, then gives the rest back.
     pub async fn run(self: Arc<Self>) {
         let shutdown = self.app.shutdown().clone();
         while !shutdown.is_begun() {
-            let next = match self.run_once().await {
-                Ok(report) if report.pulled != 0 => continue,
-                Ok(report) => report.next_at,
-                Err(error) => {
-                    tracing::error!(%error, "a claim failed; the queue will hand it out again");
-                    None
-                }
-            };
-            let next = next.unwrap_or(Instant::MAX);
+            // The semaphore is never closed.
+            let Ok(turn) = self.claims.clone().acquire_owned().await else { break };
+            if shutdown.is_begun() {
+                break;
+            }
+            let batch = self.pull().await;
+            let next = batch.next_at.unwrap_or(Instant::MAX);
+            if !batch.due.is_empty() {
+                let executor = self.clone();
+                tokio::spawn(async move {
+                    if let Err(error) = executor.claim(batch).await {
+                        tracing::error!(%error, "a claim failed; the queue will hand it out again");
+                    }
+                    drop(turn);
+                });
+                continue;
+            }
+            drop(turn);
             let has_room = 0 < self.slots.free();
             tokio::select! {
                 () = self.app.clock().sleep_until(next), if has_room => {}
@@ -88,13 +113,27 @@ impl Executor {
     /// # Errors
     /// The database's own; what was pulled comes back when its lease in the queue ends.
     pub async fn run_once(self: &Arc<Self>) -> Result<Report> {
-        let now = self.app.clock().now();
-        let pulled = self.app.queue().pull(now, &self.slots.room()).await;
-        let mut report = Report { pulled: pulled.due.len(), claimed: 0, next_at: pulled.next_at };
-        if pulled.due.is_empty() {
-            return Ok(report);
+        let batch = self.pull().await;
+        let mut report = Report { pulled: batch.due.len(), claimed: 0, next_at: batch.next_at };
+        if !batch.due.is_empty() {
+            report.claimed = self.claim(batch).await?;
         }
-        let ids: Vec<FiringId> = pulled.due.iter().map(|due| due.firing).collect();
+        Ok(report)
+    }
+
+    /// Takes what is due and has room, with places for it.
+    async fn pull(&self) -> Batch {
+        let now = self.app.clock().now();
+        let Pulled { due, next_at } = self.app.queue().pull(now, &self.slots.room()).await;
+        // Only this reserves, so that what was free still is.
+        let places = due.iter().filter_map(|due| Some((due.firing, self.slots.reserve(due)?)));
+        Batch { places: places.collect(), due, now, next_at }
+    }
+
+    /// Claims a batch and starts what was its to claim; returns how many.
+    async fn claim(self: &Arc<Self>, batch: Batch) -> Result<usize> {
+        let Batch { due, mut places, now, .. } = batch;
+        let ids: Vec<FiringId> = due.iter().map(|due| due.firing).collect();
         let lease = Lease { owner: self.app.process(), now, until: now.plus_ms(LEASE_MS) };
         let claimed = self
             .app
@@ -102,17 +141,21 @@ impl Executor {
             .change(Origin::Engine, move |change| {
                 async move { claim::claim(change, &ids, lease).await }.boxed()
             })
-            .instrument(tracing::info_span!(target: SPANS, "claim", firings = report.pulled))
+            .instrument(tracing::info_span!(target: SPANS, "claim", firings = due.len()))
             .await?;
-        report.claimed = claimed.len();
+        let count = claimed.len();
         let taken: HashSet<FiringId> = claimed.iter().map(|claimed| claimed.firing.id).collect();
         let used_up = claim::one_time(&claimed);
         for claimed in claimed {
-            self.start(claimed).await;
+            // Each was handed out, with a place.
+            if let Some(place) = places.remove(&claimed.firing.id) {
+                self.start(place.put(&claimed), claimed);
+            }
         }
-        self.settle(pulled.due, &taken, now).await?;
+        drop(places);
+        self.settle(due, &taken, now).await?;
         self.set_processed(used_up).await?;
-        Ok(report)
+        Ok(count)
     }
 
     /// The queue forgets what was handed out. On a shared database a claim passes over rows that
@@ -168,9 +211,7 @@ impl Executor {
         self.drained.cancelled().await;
     }
 
-    async fn start(self: &Arc<Self>, claimed: Claimed) {
-        // Does not wait: no more was claimed than was free, and only this takes any.
-        let slot = self.slots.take(&claimed).await;
+    fn start(self: &Arc<Self>, mut slot: Slot, claimed: Claimed) {
         let executor = self.clone();
         tokio::spawn(async move {
             let cancel = slot.cancel().clone();
@@ -179,7 +220,13 @@ impl Executor {
                 // Whoever cancelled wrote what became of it.
                 Ok(_) if cancel.is_cancelled() => drop(slot),
                 Ok(outcome) => {
-                    let _ = executor.finished.send(Finished { outcome, slot }).await;
+                    let Ok(room) = executor.finished.reserve().await else { return };
+                    if is_gone(&outcome) {
+                        let error = outcome.error.clone();
+                        executor.disable(Model { error, ..claimed.firing }).await;
+                    }
+                    slot.leave();
+                    room.send(Finished { outcome, slot });
                 }
                 Err(_) => {
                     let id = claimed.firing.id;
@@ -189,12 +236,24 @@ impl Executor {
         });
     }
 
+    /// What was told that its target is gone does not try it again by itself.
+    async fn disable(&self, firing: Model) {
+        if let Err(error) = trigger::disable(&self.app, &firing).await {
+            let id = firing.id;
+            tracing::error!(%error, firing = %id, "the trigger of {id} was not paused after 410");
+        }
+    }
+
     /// Waits for what runs, as long as shutdown allows, and gives back what is left.
     async fn drain(&self) {
         let limit = Duration::from_secs(DRAIN_SECS_MAX);
         let shutdown = self.app.shutdown().clone();
+        let idle = async {
+            let _claimed = self.claims.acquire_many(CLAIMS_MAX).await;
+            self.idle().await;
+        };
         tokio::select! {
-            _ = tokio::time::timeout(limit, self.idle()) => {}
+            _ = tokio::time::timeout(limit, idle) => {}
             () = shutdown.urged() => {}
         }
         for id in self.slots.running() {
@@ -215,4 +274,8 @@ impl Executor {
         }
         self.drained.cancel();
     }
+}
+
+fn is_gone(outcome: &Outcome) -> bool {
+    outcome.reason.as_deref() == Some(FailureCode::Gone.as_str())
 }

@@ -27,12 +27,14 @@ pub mod run;
 mod slots;
 pub mod sweeper;
 pub mod timekeeper;
+pub mod usage;
 
 pub use executor::Executor;
 pub use planner::Planner;
 pub use retention::Retention;
 pub use sweeper::Sweeper;
 pub use timekeeper::Timekeeper;
+pub use usage::Usage;
 
 /// All duties of one process. Those of roles that it has not are there, but never run by
 /// themselves.
@@ -47,6 +49,8 @@ pub struct Engine {
     pub retention: Retention,
     /// The database's clock into this process's.
     pub timekeeper: Timekeeper,
+    /// Uses of API keys into SQL.
+    pub usage: Usage,
     app: App,
 }
 
@@ -60,6 +64,7 @@ impl Engine {
             sweeper: Sweeper::new(app),
             retention: Retention::new(app),
             timekeeper: Timekeeper::new(app),
+            usage: Usage::new(app),
             app: app.clone(),
         }
     }
@@ -89,9 +94,12 @@ impl Engine {
     /// finished.
     pub async fn run(self) {
         let mut duties = JoinSet::new();
-        let Self { planner, executor, sweeper, retention, timekeeper, app } = self;
+        let Self { planner, executor, sweeper, retention, timekeeper, usage, app } = self;
         let roles = &app.settings().roles;
         duties.spawn(async move { timekeeper.run().await });
+        if roles.has(Role::Api) {
+            duties.spawn(async move { usage.run().await });
+        }
         if roles.has(Role::Planner) {
             duties.spawn(async move { planner.run().await });
         }

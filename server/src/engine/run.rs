@@ -13,9 +13,10 @@ use tracing::{Instrument as _, field};
 use crate::app::App;
 use crate::clock::stamped_at;
 use crate::domain::action::{Action, StageSpec};
+use crate::domain::circuit::Turn;
 use crate::domain::event::{Stamp, blank, ended, of_firing};
 use crate::domain::filter::Severity;
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::limits::KEPT_BYTES_MAX;
 use crate::service::event::APP_EVENT;
 use crate::stage::{self, Call, Effect, Failure, Retry};
@@ -24,18 +25,35 @@ use crate::store::record::Outcome;
 use crate::store::{action as actions, trigger as triggers};
 use crate::telemetry::SPANS;
 
+/// Pause between tries to read an action.
+const TRY_MS: i64 = 500;
+
 /// Runs the firing to the end of this attempt.
 pub(super) async fn run(app: &App, claimed: &Claimed, cancel: CancellationToken) -> Outcome {
     let row = &claimed.firing;
     let late_ms = app.clock().now().ms_since(row.due_at).max(0);
     app.metrics().engine.firing_lateness.observe(late_ms as f64 / 1000.0);
-    match action_of(app, row).await {
+    match definition(app, row, &cancel).await {
         Ok(None) => completed(app, claimed, None),
         Ok(Some(action)) => match action.stages.into_iter().next() {
             Some(spec) => run_stage(app, claimed, spec, cancel).await,
             None => completed(app, claimed, None),
         },
-        Err(error) => broken(app, claimed, &error.to_string()),
+        Err(error) => broken(app, claimed, &error.told()),
+    }
+}
+
+/// The action, as soon as the database can be asked for it: what was claimed does not fail because
+/// that is away. Its lease is renewed meanwhile.
+async fn definition(app: &App, row: &Model, cancel: &CancellationToken) -> Result<Option<Action>> {
+    loop {
+        match action_of(app, row).await {
+            Err(error) if error.code() == Code::Unavailable && !cancel.is_cancelled() => {
+                tracing::warn!(%error, firing = %row.id, "the action of {} is not read yet", row.id);
+            }
+            done => return done,
+        }
+        app.clock().pause(TRY_MS).await;
     }
 }
 
@@ -45,13 +63,13 @@ async fn action_of(app: &App, row: &Model) -> Result<Option<Action>> {
         return parse(text).map(Some);
     }
     if let (Some(id), Some(number)) = (row.action_id, row.action_version) {
-        let Some(text) = actions::find_body(app.store(), id, number).await? else {
+        let Some(text) = actions::find_body(app.store(), row.project_id, id, number).await? else {
             return Err(fault(format!("{id} has no version {number}")));
         };
         return parse(&text).map(Some);
     }
     let (Some(id), Some(number)) = (row.trigger_id, row.trigger_version) else { return Ok(None) };
-    let version = triggers::find_version(app.store(), id, number).await?;
+    let version = triggers::find_version(app.store(), row.project_id, id, number).await?;
     let Some(version) = version else { return Err(fault(format!("{id} has no version {number}"))) };
     version.inline_action.as_deref().map(parse).transpose()
 }
@@ -69,6 +87,7 @@ async fn run_stage(
     let payload: Arc<str> = row.payload.as_str().into();
     let started_at = app.clock().now();
     let call = Call {
+        project: row.project_id,
         firing_id: row.id.to_string(),
         webhook_id: format!("{}_{}", row.root_id, spec.name),
         attempt: u32::try_from(row.attempts).unwrap_or(1),
@@ -244,7 +263,10 @@ fn attempt_row(
 }
 
 fn effect_event(app: &App, claimed: &Claimed, effect: Effect) -> event::Model {
-    let Effect::Event(said) = effect;
+    let said = match effect {
+        Effect::Event(said) => said,
+        Effect::Circuit { host, turn } => return circuit_event(app, claimed, &host, turn),
+    };
     let row = &claimed.firing;
     let severity = Severity::named(&said.severity).unwrap_or(Severity::Info);
     event::Model {
@@ -260,6 +282,23 @@ fn effect_event(app: &App, claimed: &Claimed, effect: Effect) -> event::Model {
         correlation_id: row.correlation_id.clone(),
         is_test: row.is_test,
         ..blank(stamp(app, row), event::Class::App, APP_EVENT)
+    }
+}
+
+fn circuit_event(app: &App, claimed: &Claimed, host: &str, turn: Turn) -> event::Model {
+    let row = &claimed.firing;
+    let (kind, severity, message) = match turn {
+        Turn::Opened { until } => {
+            let message = format!("{host} fails: nothing is sent to it before {until}");
+            ("circuit.opened", Severity::Warn, message)
+        }
+        Turn::Closed => ("circuit.closed", Severity::Info, format!("{host} answers again")),
+    };
+    event::Model {
+        severity: severity.level(),
+        message: Some(cut(&message)),
+        payload: None,
+        ..of_firing(stamp(app, row), kind, row, claimed.trigger_name.as_deref())
     }
 }
 

@@ -103,6 +103,8 @@ impl Maker {
                 "route",
             )?,
             websockets: self.int_gauge("belfry_websockets", "WebSockets that are open.")?,
+            streams: self
+                .int_gauge("belfry_streams", "Answers over HTTP that go on: SSE, multipart.")?,
             tails: Tails::new(
                 self.int_gauge("belfry_tails", "Readers of the live log that are there.")?,
             ),

@@ -66,7 +66,8 @@ pub async fn claim(change: &Change, ids: &[FiringId], lease: Lease) -> Result<Ve
     Ok(claimed)
 }
 
-/// Prolongs the leases of `ids` that `owner` still has; returns those.
+/// Prolongs the leases of `ids` that `owner` still has; returns those. On a shared database a lease
+/// whose row another transaction holds is the owner's still, though not prolonged this time.
 pub async fn renew(
     change: &Change,
     ids: &[FiringId],
@@ -74,6 +75,18 @@ pub async fn renew(
     until: Instant,
 ) -> Result<Vec<FiringId>> {
     let mut owned = Vec::with_capacity(ids.len());
+    if change.backend() == DbBackend::Postgres {
+        let values = [sql::array(ids), owner.into(), until.millis().into()];
+        let renewed = change.statement(include_str!("renew_postgres.sql"), values);
+        let still = "SELECT id FROM firing WHERE id = ANY(?) AND status || '' = 'EXECUTING' AND lease_owner = ?";
+        let still = change.statement(still, [sql::array(ids), owner.into()]);
+        for statement in [renewed, still] {
+            for row in change.tx().query_all_raw(statement).await? {
+                owned.push(row.try_get("", "id")?);
+            }
+        }
+        return Ok(owned);
+    }
     for run in bulk::runs(ids) {
         let sql = format!(
             "UPDATE firing SET lease_until = ? WHERE id IN ({}) \
@@ -128,12 +141,13 @@ async fn use_up_tests(
     for claimed in claimed {
         let row = &claimed.firing;
         let is_planned_test = row.is_test && row.cause == Cause::Schedule && row.epoch == 1;
-        match row.trigger_id {
-            Some(id) if is_planned_test && !trigger::set_consumed(change, id, now).await? => {
-                entity::firing::Entity::delete_by_id(row.id).exec(change.tx()).await?;
-            }
-            _ => kept.push(claimed),
+        if let Some(id) = row.trigger_id.filter(|_| is_planned_test)
+            && !trigger::set_consumed(change, row.project_id, id, now).await?
+        {
+            entity::firing::Entity::delete_by_id(row.id).exec(change.tx()).await?;
+            continue;
         }
+        kept.push(claimed);
     }
     Ok(kept)
 }

@@ -49,7 +49,8 @@ pub struct Outcome {
 }
 
 /// Records `outcomes`; returns those firings that were still this claim's.
-pub async fn record(change: &Change, mut outcomes: Vec<Outcome>, now: Instant) -> Result<u64> {
+pub async fn record(change: &Change, outcomes: &[Outcome], now: Instant) -> Result<u64> {
+    let mut outcomes: Vec<&Outcome> = outcomes.iter().collect();
     // Whoever locks several firings does it in this order.
     outcomes.sort_unstable_by_key(|outcome| outcome.firing);
     let mut accepted = HashSet::with_capacity(outcomes.len());
@@ -65,12 +66,12 @@ pub async fn record(change: &Change, mut outcomes: Vec<Outcome>, now: Instant) -
         if !accepted.contains(&(outcome.firing, outcome.epoch)) {
             continue;
         }
-        tell(change, &outcome);
+        tell(change, outcome);
         if let Some(id) = outcome.test_trigger.filter(|_| is_terminal(outcome.status)) {
-            trigger::delete_test(change, id, now).await?;
+            trigger::delete_test(change, outcome.project, id, now).await?;
         }
-        attempts.extend(outcome.attempt);
-        events.extend(outcome.events);
+        attempts.extend(outcome.attempt.clone());
+        events.extend(outcome.events.iter().cloned());
     }
     super::attempt::insert(change, attempts).await?;
     super::event::insert(change, events).await?;
@@ -87,9 +88,9 @@ fn tell(change: &Change, outcome: &Outcome) {
     }
 }
 
-fn statements(change: &Change, outcomes: &[Outcome]) -> Vec<Statement> {
+fn statements(change: &Change, outcomes: &[&Outcome]) -> Vec<Statement> {
     if change.backend() == DbBackend::Postgres {
-        let rows: Vec<serde_json::Value> = outcomes.iter().map(json).collect();
+        let rows: Vec<serde_json::Value> = outcomes.iter().copied().map(json).collect();
         let rows = serde_json::Value::Array(rows).to_string();
         return vec![change.statement(include_str!("record_postgres.sql"), [rows.into()])];
     }
@@ -110,7 +111,7 @@ fn json(outcome: &Outcome) -> serde_json::Value {
     })
 }
 
-fn statement(change: &Change, run: &[Outcome]) -> Statement {
+fn statement(change: &Change, run: &[&Outcome]) -> Statement {
     const ROW: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let rows = vec![ROW; run.len()].join(", ");
     let sql = format!(include_str!("record.sql"), rows = rows);

@@ -76,8 +76,21 @@ end
 local visits, taken, blocked = 0, {}, false
 local out = {}
 
--- Takes the first entry of a project that is due and has room.
-local function take(project)
+-- The entries of a lane that are due, up to `most`; nil when one is garbage.
+local function due_of(key, most)
+    local found =
+        redis.call('ZRANGE', key, '-inf', ARGV[1], 'BYSCORE', 'LIMIT', 0, most, 'WITHSCORES')
+    for i = 1, #found, 2 do
+        if #found[i] ~= 16 then
+            return nil
+        end
+    end
+    return found
+end
+
+-- Takes the first entry of a project that is due and has room; up to `most` of them when all would
+-- come from one lane anyway.
+local function take(project, most)
     local waiting, ready = turns(project)
     promote(waiting, ready)
     blocked = false
@@ -103,26 +116,59 @@ local function take(project)
         elseif limit and limit <= (running[trigger] or 0) then
             blocked, turn = true, '(' .. head[2]
         else
-            redis.call('ZREM', key, first[1])
-            if first[4] and tonumber(first[4]) <= now then
+            local many = 1
+            if 1 < most and redis.call('ZCARD', ready) == 1 then
+                many = limit and math.min(most, limit - (running[trigger] or 0)) or most
+            end
+            local found = 1 < many and due_of(key, many) or { first[1], first[2] }
+            local firings, entries = {}, {}
+            for i = 1, #found, 2 do
+                firings[#firings + 1] = found[i]
+                entries[#entries + 1] =
+                    { project, trigger, found[i], found[i + 1], limit and tostring(limit) or '' }
+            end
+            redis.call('ZREM', key, unpack(firings))
+            local rest = { first[3], first[4] }
+            if 1 < #entries then
+                rest = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+            end
+            if rest[2] and tonumber(rest[2]) <= now then
                 to_end(ready, trigger)
             else
-                wait(waiting, ready, trigger, first[4])
+                wait(waiting, ready, trigger, rest[2])
             end
-            if not first[3] and trigger ~= NONE then
+            if not rest[1] and trigger ~= NONE then
                 redis.call('HDEL', LIMITS, trigger)
             end
-            running[trigger] = (running[trigger] or 0) + 1
-            return { project, trigger, first[1], first[2], limit and tostring(limit) or '' }
+            running[trigger] = (running[trigger] or 0) + #entries
+            return entries
         end
     end
     next_at = now
     return nil
 end
 
-local function is_open(project)
-    local count = running[project] or 0
-    return count < project_max and count < share * (slots_free - #out)
+-- How many more of a project may go if nobody else takes any.
+local function room_of(project)
+    local count, free, more = running[project] or 0, slots_free - #out, 0
+    local rows = rows_max - #out
+    while more < rows and count + more < project_max and count + more < share * (free - more) do
+        more = more + 1
+    end
+    return more
+end
+
+-- Notes what was taken, and leases it.
+local function hand_out(project, entries)
+    local leases = {}
+    for _, entry in ipairs(entries) do
+        out[#out + 1] = entry
+        leases[#leases + 1] = lease_until
+        leases[#leases + 1] = table.concat(entry, '', 1, 4)
+    end
+    running[project] = (running[project] or 0) + #entries
+    taken[project] = (taken[project] or 0) + #entries
+    redis.call('ZADD', LEASED, unpack(leases))
 end
 
 local waiting, ready = turns(nil)
@@ -140,21 +186,20 @@ while visits < VISITS_MAX do
         next_at = now
         break
     end
+    local room = room_of(project)
     if #project ~= 16 then
         redis.call('ZREM', ready, project)
-    elseif is_open(project) then
-        local entry = take(project)
+    elseif 0 < room then
+        -- Beside others it is one at a time.
+        local entries = take(project, redis.call('ZCARD', ready) == 1 and room or 1)
         local later, its_ready = turns(project)
-        if entry then
-            out[#out + 1] = entry
-            running[project] = (running[project] or 0) + 1
-            taken[project] = (taken[project] or 0) + 1
-            redis.call('ZADD', LEASED, lease_until, table.concat(entry, '', 1, 4))
+        if entries then
+            hand_out(project, entries)
         end
-        if blocked and not entry then
+        if blocked and not entries then
             sooner(first_of(later))
         elseif redis.call('EXISTS', its_ready) == 1 then
-            if entry then
+            if entries then
                 to_end(ready, project)
             end
         else
