@@ -1,8 +1,9 @@
 //! Standard Webhooks signatures, scheme `v1`: HMAC-SHA256 over `id.timestamp.body`.
 //!
 //! Stages sign with it, `belfry receive` verifies with it. Source: the Standard Webhooks
-//! specification, <https://www.standardwebhooks.com>. One key per project is derived from the
-//! server's master key, so that nothing secret is stored per project and rotation is a number.
+//! specification, <https://www.standardwebhooks.com>. One key for each project (what it sends) and one
+//! for each trigger (what fires it) is derived from the server's master key, so that nothing secret
+//! is stored and rotation is a number.
 
 use std::fmt;
 
@@ -27,7 +28,7 @@ pub const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 /// SHA-256's block, to which HMAC pads its key.
 const BLOCK_BYTES: usize = 64;
 
-/// The secret that signs what one project sends. Never printed but by [`SigningKey::secret`].
+/// The secret that signs what one project sends, or what fires one trigger. Never printed but by [`SigningKey::secret`].
 #[derive(Clone)]
 pub struct SigningKey(Vec<u8>);
 
@@ -60,11 +61,11 @@ pub enum Untrusted {
 }
 
 impl SigningKey {
-    /// The key of a project: HKDF-SHA256 over the server's master key, bound to the project's id
-    /// and to the number of times that its key was rotated.
+    /// The key of a project or a trigger: HKDF-SHA256 over the server's master key, bound to the id
+    /// (whose prefix tells the two apart) and to the number of times that the key was rotated.
     #[must_use]
-    pub fn derive(master: &[u8; 32], project: &str, generation: u32) -> Self {
-        let info = format!("belfry webhook signing v1\0{project}\0{generation}");
+    pub fn derive(master: &[u8; 32], id: &str, generation: u32) -> Self {
+        let info = format!("belfry webhook signing v1\0{id}\0{generation}");
         let mut key = vec![0; 32];
         #[expect(clippy::expect_used, reason = "HKDF-SHA256 yields up to 255 × 32 bytes")]
         Hkdf::<Sha256>::new(None, master)
