@@ -25,6 +25,8 @@ pub struct Model {
     pub expires_at: Option<Instant>,
     /// When it was revoked.
     pub revoked_at: Option<Instant>,
+    /// When it was last used, to about a minute.
+    pub last_used_at: Option<Instant>,
 }
 
 /// No relations are declared: the store joins by hand.

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::Instant;
+use crate::{Instant, ProjectId};
 
 /// The one row of `installation`.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -13,6 +13,8 @@ pub struct Model {
     pub number: i32,
     /// Random; names the keys of this database in a Redis that others use too.
     pub id: Uuid,
+    /// The project of whoever runs the server; set by the first start, and never again.
+    pub operator_id: Option<ProjectId>,
     /// When the database was first opened.
     pub created_at: Instant,
 }

@@ -33,6 +33,8 @@ pub struct Model {
     pub is_test: bool,
     /// How many of its firings one process executes at a time; any number when not set.
     pub concurrency: Option<i32>,
+    /// Which secret is derived for those who fire it with a signature; raised to rotate.
+    pub inbound_generation: i32,
     /// When a test trigger was used up.
     pub consumed_at: Option<Instant>,
     /// When it was made.

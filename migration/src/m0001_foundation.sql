@@ -4,29 +4,39 @@
 -- column is a BIGINT of milliseconds since 1970 (entity/src/instant.rs). Columns of large text come
 -- last, so that rows can be skipped over without reading them.
 
-CREATE TABLE installation (
-    number     INTEGER NOT NULL PRIMARY KEY,
-    id         {uuid}  NOT NULL,
-    created_at BIGINT  NOT NULL
-);
-
 CREATE TABLE project (
     id                 {uuid}  NOT NULL PRIMARY KEY,
     name               TEXT    NOT NULL UNIQUE,
+    version            INTEGER NOT NULL,
     signing_generation INTEGER NOT NULL,
-    created_at         BIGINT  NOT NULL
+    triggers_max       INTEGER,
+    schedules_max      INTEGER,
+    keys_max           INTEGER,
+    waiting_max        INTEGER,
+    cost_max           INTEGER,
+    created_at         BIGINT  NOT NULL,
+    updated_at         BIGINT  NOT NULL
+);
+
+CREATE TABLE installation (
+    number      INTEGER NOT NULL PRIMARY KEY,
+    id          {uuid}  NOT NULL,
+    operator_id {uuid}  REFERENCES project (id),
+    created_at  BIGINT  NOT NULL
 );
 
 CREATE TABLE api_key (
-    id         {uuid}  NOT NULL PRIMARY KEY,
-    project_id {uuid}  NOT NULL REFERENCES project (id),
-    name       TEXT    NOT NULL,
-    hash       {bytes} NOT NULL UNIQUE,
-    scopes     TEXT    NOT NULL,
-    created_at BIGINT  NOT NULL,
-    expires_at BIGINT,
-    revoked_at BIGINT
+    id           {uuid}  NOT NULL PRIMARY KEY,
+    project_id   {uuid}  NOT NULL REFERENCES project (id),
+    name         TEXT    NOT NULL,
+    hash         {bytes} NOT NULL UNIQUE,
+    scopes       TEXT    NOT NULL,
+    created_at   BIGINT  NOT NULL,
+    expires_at   BIGINT,
+    revoked_at   BIGINT,
+    last_used_at BIGINT
 );
+CREATE INDEX api_key_list ON api_key (project_id, id);
 
 CREATE TABLE action (
     id          {uuid}  NOT NULL PRIMARY KEY,
@@ -51,22 +61,23 @@ CREATE TABLE action_version (
 );
 
 CREATE TABLE trigger (
-    id           {uuid}  NOT NULL PRIMARY KEY,
-    project_id   {uuid}  NOT NULL REFERENCES project (id),
-    name         TEXT    NOT NULL,
-    description  TEXT,
-    version      INTEGER NOT NULL,
-    definition   INTEGER NOT NULL,
-    action_id    {uuid}  REFERENCES action (id),
-    state        TEXT    NOT NULL,
-    pause_reason TEXT,
-    paused_by    TEXT,
-    is_test      BOOLEAN NOT NULL,
-    concurrency  INTEGER,
-    consumed_at  BIGINT,
-    created_at   BIGINT  NOT NULL,
-    updated_at   BIGINT  NOT NULL,
-    deleted_at   BIGINT
+    id                 {uuid}  NOT NULL PRIMARY KEY,
+    project_id         {uuid}  NOT NULL REFERENCES project (id),
+    name               TEXT    NOT NULL,
+    description        TEXT,
+    version            INTEGER NOT NULL,
+    definition         INTEGER NOT NULL,
+    action_id          {uuid}  REFERENCES action (id),
+    state              TEXT    NOT NULL,
+    pause_reason       TEXT,
+    paused_by          TEXT,
+    is_test            BOOLEAN NOT NULL,
+    concurrency        INTEGER,
+    inbound_generation INTEGER NOT NULL,
+    consumed_at        BIGINT,
+    created_at         BIGINT  NOT NULL,
+    updated_at         BIGINT  NOT NULL,
+    deleted_at         BIGINT
 );
 CREATE UNIQUE INDEX trigger_name ON trigger (project_id, name) WHERE deleted_at IS NULL;
 CREATE INDEX trigger_list ON trigger (project_id, id) WHERE deleted_at IS NULL;
