@@ -3,7 +3,7 @@
 //! The body is the stage's input byte by byte, the same on every attempt, under the same
 //! `webhook-id`; only timestamp and signature differ. Succeeds on an expected status. Network
 //! errors, timeouts, 408, 425, 429 and 5xx are worth another attempt, no sooner than `Retry-After`;
-//! everything else is final. Redirects are not followed: they count as answers. What is recorded
+//! everything else is final; 410 says that the target is gone for good. Redirects are not followed: they count as answers. What is recorded
 //! and what is said in errors shows no credential of the URL and no header that might be one.
 
 mod answer;
@@ -11,6 +11,7 @@ mod config;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,7 +25,9 @@ use self::config::Config;
 use super::address::{URL_CHARS_MAX, host_of, shown};
 use super::client::{Client, refused};
 use super::kept::{KEPT_HEADER_BYTES_MAX, header_map, lossy, record};
-use super::{Call, Failure, FailureCode, Outcome, Retry, Stage};
+use super::{Call, Effect, Failure, FailureCode, Outcome, Retry, Stage};
+use crate::clock::Clock;
+use crate::domain::circuit::{Circuits, FAILURES_MAX, Verdict};
 use crate::error::Problem;
 
 /// What identifies a message, the same on every attempt.
@@ -39,16 +42,32 @@ const SHOWN_HEADERS: [&str; 5] =
     ["accept", "accept-language", "content-type", "user-agent", "webhook-"];
 
 /// The stage `http`.
-#[derive(Clone, Debug)]
 pub struct Http {
     client: Client,
+    clock: Arc<dyn Clock>,
+    circuits: Circuits,
 }
 
 impl Http {
     /// The stage over the client that all stages share.
     #[must_use]
-    pub fn new(client: Client) -> Self {
-        Self { client }
+    pub fn new(client: Client, clock: Arc<dyn Clock>) -> Self {
+        Self { client, clock, circuits: Circuits::default() }
+    }
+
+    /// Sends unless the host is left alone.
+    async fn send_if_closed(&self, call: &Call, request: Request) -> Outcome {
+        let (project, host) = (call.project, host_of(&request.config.url));
+        let now = self.clock.now();
+        let pass = match self.circuits.enter(project, &host, now) {
+            Ok(pass) => pass,
+            Err(until) => return Outcome::failed(left_alone(&host, until.ms_since(now))),
+        };
+        let mut outcome = self.send(call, request).await;
+        let said = (pass, verdict(&outcome.result));
+        let turn = self.circuits.leave(project, &host, said, self.clock.now());
+        outcome.effects.extend(turn.map(|turn| Effect::Circuit { host, turn }));
+        outcome
     }
 
     async fn send(&self, call: &Call, request: Request) -> Outcome {
@@ -102,7 +121,7 @@ impl Stage for Http {
         match request {
             Ok(request) => {
                 let record = request.record();
-                Outcome { request: Some(record), ..self.send(&call, request).await }
+                Outcome { request: Some(record), ..self.send_if_closed(&call, request).await }
             }
             Err(message) => Outcome::failed(Failure::never(FailureCode::Config, message)),
         }
@@ -215,7 +234,8 @@ fn conclude(
         (End::Answered, Some(answer)) if config.expects(answer.status) => Ok(answer.output()),
         (End::Answered, Some(answer)) => {
             let message = format!("{host} answered {}", answer.status_line());
-            fail(FailureCode::HttpStatus, message, retry_of(answer, call.now))
+            let (code, retry) = judged(answer, call.now);
+            fail(code, message, retry)
         }
         (End::Answered, None) => {
             fail(FailureCode::Connect, format!("no answer from {host}"), later)
@@ -223,13 +243,34 @@ fn conclude(
     }
 }
 
-fn retry_of(answer: &Answer, now: Instant) -> Retry {
+/// What an unexpected status means.
+fn judged(answer: &Answer, now: Instant) -> (FailureCode, Retry) {
+    let later = || Retry::Later { after_ms: retry_after_ms(&answer.headers, now) };
     match answer.status.as_u16() {
-        408 | 425 | 429 | 500..=599 => {
-            Retry::Later { after_ms: retry_after_ms(&answer.headers, now) }
-        }
-        _ => Retry::Never,
+        410 => (FailureCode::Gone, Retry::Never),
+        408 | 425 | 429 => (FailureCode::HttpStatus, later()),
+        500..=599 => (FailureCode::HttpServerError, later()),
+        _ => (FailureCode::HttpStatus, Retry::Never),
     }
+}
+
+/// What an attempt says about its host.
+fn verdict(result: &Result<String, Failure>) -> Verdict {
+    match result.as_ref().err().map(|failure| failure.code) {
+        None | Some(FailureCode::Gone | FailureCode::HttpStatus) => Verdict::Well,
+        Some(FailureCode::Connect | FailureCode::HttpServerError | FailureCode::Timeout) => {
+            Verdict::Failing
+        }
+        Some(_) => Verdict::Unknown,
+    }
+}
+
+fn left_alone(host: &str, wait_ms: i64) -> Failure {
+    let message = format!(
+        "nothing was sent: {host} is left alone after {FAILURES_MAX} failures in a row or more"
+    );
+    let retry = Retry::Later { after_ms: Some(wait_ms) };
+    Failure { code: FailureCode::CircuitOpen, message, retry, output: None }
 }
 
 /// The innermost reason, which unlike the outer ones repeats no URL.

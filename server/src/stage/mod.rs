@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use entity::Instant;
+use entity::{Instant, ProjectId};
 use ipnet::IpNet;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,8 @@ use self::address::Addresses;
 use self::client::Client;
 use self::http::Http;
 use self::log::Log;
+use crate::clock::Clock;
+use crate::domain::circuit::Turn;
 use crate::domain::signature::SigningKey;
 use crate::error::Problem;
 
@@ -43,6 +45,8 @@ pub trait Stage: Send + Sync {
 /// One attempt of one stage.
 #[derive(Clone, Debug)]
 pub struct Call {
+    /// Whose firing.
+    pub project: ProjectId,
     /// The firing, `frg_…`.
     pub firing_id: String,
     /// What tells repetitions apart for a receiver: `<root firing>_<stage name>`, the same on every
@@ -129,11 +133,17 @@ pub enum FailureCode {
     AddressRefused,
     /// The firing was cancelled.
     Cancelled,
+    /// Nothing was sent: the host failed too often and is left alone for a while.
+    CircuitOpen,
     /// The stored config cannot be run.
     Config,
     /// No connection, or it broke before the response was read.
     Connect,
-    /// The receiver answered with a status that is not expected.
+    /// The receiver answered 410: the target will not come back.
+    Gone,
+    /// The receiver answered with 5xx, which was not expected.
+    HttpServerError,
+    /// The receiver answered with another status that is not expected.
     HttpStatus,
     /// The attempt took longer than its timeout.
     Timeout,
@@ -146,9 +156,11 @@ impl FailureCode {
         match self {
             Self::AddressRefused => "ADDRESS_REFUSED",
             Self::Cancelled => "CANCELLED",
+            Self::CircuitOpen => "CIRCUIT_OPEN",
             Self::Config => "CONFIG",
             Self::Connect => "CONNECT",
-            Self::HttpStatus => "HTTP_STATUS",
+            Self::Gone => "GONE",
+            Self::HttpServerError | Self::HttpStatus => "HTTP_STATUS",
             Self::Timeout => "TIMEOUT",
         }
     }
@@ -157,6 +169,13 @@ impl FailureCode {
 /// What a stage wants recorded with its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
+    /// A circuit breaker opened or closed.
+    Circuit {
+        /// The host, with its port when that is not the scheme's.
+        host: String,
+        /// What changed.
+        turn: Turn,
+    },
     /// An entry of the event log, of the type `app.event`.
     Event(AppEvent),
 }
@@ -193,15 +212,15 @@ impl Stages {
     ///
     /// # Errors
     /// A sentence, when the HTTP client cannot be built.
-    pub fn new(settings: Settings) -> Result<Self, String> {
-        Ok(Self::with_client(Client::new(Addresses::new(settings.allow))?))
+    pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, String> {
+        Ok(Self::with_client(Client::new(Addresses::new(settings.allow))?, clock))
     }
 
     /// Builds every kind over a client.
     #[must_use]
-    pub fn with_client(client: Client) -> Self {
+    pub fn with_client(client: Client, clock: Arc<dyn Clock>) -> Self {
         // Alphabetical; one line per kind.
-        let list: [Arc<dyn Stage>; _] = [Arc::new(Http::new(client.clone())), Arc::new(Log)];
+        let list: [Arc<dyn Stage>; _] = [Arc::new(Http::new(client.clone(), clock)), Arc::new(Log)];
         let kinds = list.into_iter().map(|stage| (stage.kind(), stage)).collect();
         Self { client, kinds: Arc::new(kinds) }
     }
@@ -237,9 +256,15 @@ pub(crate) mod tests {
 
     use super::*;
 
+    /// The system's.
+    pub(crate) fn clock() -> Arc<dyn Clock> {
+        Arc::new(crate::clock::SystemClock::new())
+    }
+
     /// An attempt of a stage with this config and input, of a firing at a fixed time.
     pub(crate) fn call(config: Value, input: &str) -> Call {
         Call {
+            project: ProjectId(uuid::Uuid::from_u128(1)),
             firing_id: "frg_01h2xcejqtf2nbrexx3vqjhp41".to_owned(),
             webhook_id: "frg_01h2xcejqtf2nbrexx3vqjhp41_post".to_owned(),
             attempt: 1,
@@ -255,7 +280,7 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn the_kinds_are_listed_in_alphabetical_order_and_found_by_their_word() {
-        let stages = Stages::new(Settings::default()).expect("the stages");
+        let stages = Stages::new(Settings::default(), clock()).expect("the stages");
         let kinds: Vec<_> = stages.kinds().collect();
         assert_eq!(kinds, ["http", "log"]);
         for kind in kinds {
@@ -270,7 +295,7 @@ pub(crate) mod tests {
     async fn a_private_address_is_refused_on_save_unless_allowed() {
         let config = json!({ "url": "http://127.0.0.1:9000/hook" });
         let check = |allow: Vec<IpNet>| {
-            let stages = Stages::new(Settings { allow }).expect("the stages");
+            let stages = Stages::new(Settings { allow }, clock()).expect("the stages");
             stages.check("http", &config).expect("a kind")
         };
         let message = "127.0.0.1 is not a public address (loopback); BELFRY_ALLOW_TARGETS may \

@@ -17,11 +17,11 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::domain::signature::{Signed, SigningKey};
 use crate::stage::address::Addresses;
-use crate::stage::tests::call;
+use crate::stage::tests::{call, clock};
 
 fn stage() -> Http {
     let loopback = vec!["127.0.0.0/8".parse().expect("a network")];
-    Http::new(Client::new(Addresses::new(loopback)).expect("a client"))
+    Http::new(Client::new(Addresses::new(loopback)).expect("a client"), clock())
 }
 
 #[derive(Clone)]

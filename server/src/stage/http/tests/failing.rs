@@ -12,7 +12,7 @@ use super::super::Http;
 use super::{Receiver, failure, parsed, raw, stage};
 use crate::stage::address::Addresses;
 use crate::stage::client::{Client, Lookup};
-use crate::stage::tests::call;
+use crate::stage::tests::{call, clock};
 use crate::stage::{Call, FailureCode, Retry, Stage as _};
 
 #[tokio::test]
@@ -37,7 +37,12 @@ async fn the_status_decides_about_another_attempt() {
         let receiver = Receiver::start(&[(status, headers, "why")]).await;
         let outcome = stage().run(call(json!({ "url": receiver.url() }), "{}")).await;
         let failure = failure(&outcome);
-        assert_eq!((failure.code, failure.retry), (FailureCode::HttpStatus, expected), "{status}");
+        let code = match status {
+            410 => FailureCode::Gone,
+            500.. => FailureCode::HttpServerError,
+            _ => FailureCode::HttpStatus,
+        };
+        assert_eq!((failure.code, failure.retry), (code, expected), "{status}");
         let output = parsed(failure.output.as_deref().expect("an output in spite of it"));
         assert_eq!(output["status"], status);
         assert!(failure.message.contains(&status.to_string()), "{}", failure.message);
@@ -164,7 +169,7 @@ async fn what_was_cancelled_before_is_not_sent() {
 #[tokio::test]
 async fn an_address_that_is_refused_is_final() {
     let receiver = Receiver::answering(200).await;
-    let stage = Http::new(Client::new(Addresses::default()).expect("a client"));
+    let stage = Http::new(Client::new(Addresses::default()).expect("a client"), clock());
     for url in [receiver.url(), receiver.url().replace("127.0.0.1", "localhost")] {
         let outcome = stage.run(call(json!({ "url": url }), "{}")).await;
         let failure = failure(&outcome);
@@ -180,7 +185,7 @@ async fn a_name_that_resolves_to_a_refused_address_is_final() {
         Arc::new(|_| Box::pin(async { Ok(vec!["169.254.169.254".parse().expect("an address")]) }));
     let client = Client::with_lookup(Addresses::default(), lookup).expect("a client");
     let config = json!({ "url": "http://metadata.example/" });
-    let outcome = Http::new(client).run(call(config, "{}")).await;
+    let outcome = Http::new(client, clock()).run(call(config, "{}")).await;
     let failure = failure(&outcome);
     assert_eq!((failure.code, failure.retry), (FailureCode::AddressRefused, Retry::Never));
     assert!(failure.message.contains("169.254.169.254"), "{}", failure.message);
