@@ -2,17 +2,20 @@
 
 use std::sync::{Arc, OnceLock};
 
-use entity::ProjectId;
+use entity::{ProjectId, TriggerId, api_key};
 use ipnet::IpNet;
 use uuid::Uuid;
 
 use crate::bus::{Bus, MemoryBus, RedisBus};
 use crate::clock::{Clock, Ids};
 use crate::config::{ConnectionUrl, MasterKey, Roles};
+use crate::domain::expiring::Expiring;
 use crate::domain::outbox::Outbox;
+use crate::domain::quota::{Quotas, Waiting};
 use crate::domain::signature::SigningKey;
 use crate::domain::tally::{Tally, cause_word, outcome_word};
-use crate::limits::{QUEUE_ENTRIES_MAX, SWEEP_MS};
+use crate::domain::uses::Uses;
+use crate::limits::{QUEUE_ENTRIES_MAX, RATE_BURST_DEFAULT, RATE_LIMIT_DEFAULT, SWEEP_MS};
 use crate::link::Link;
 use crate::metrics::Metrics;
 use crate::queue::{MemoryQueue, Queue, RedisQueue};
@@ -43,6 +46,12 @@ pub struct Settings {
     pub archive_after_ms: i64,
     /// Age at which Belfry's own events are deleted.
     pub delete_after_ms: i64,
+    /// Origins besides the server's own whose pages may speak to it.
+    pub allowed_origins: Vec<String>,
+    /// Units that an API key may use in a second; 0 is no limit.
+    pub rate_limit: u32,
+    /// Units that an API key may save up.
+    pub rate_burst: u32,
 }
 
 impl Settings {
@@ -60,6 +69,9 @@ impl Settings {
             poll_ms: SWEEP_MS,
             archive_after_ms: 2 * 3_600_000,
             delete_after_ms: 48 * 3_600_000,
+            allowed_origins: Vec::new(),
+            rate_limit: RATE_LIMIT_DEFAULT,
+            rate_burst: RATE_BURST_DEFAULT,
         }
     }
 }
@@ -96,7 +108,20 @@ struct Parts {
     shutdown: Shutdown,
     settings: Settings,
     process: Uuid,
-    keys: crate::domain::expiring::Expiring<Vec<u8>, Arc<entity::api_key::Model>>,
+    keys: Expiring<Vec<u8>, Arc<Credential>>,
+    uses: Uses,
+    waiting: Waiting,
+}
+
+/// What an API key stands for, as it was looked up.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// The key.
+    pub key: api_key::Model,
+    /// What its project may take up.
+    pub quotas: Quotas,
+    /// Whether that is the project of whoever runs the server.
+    pub is_operator: bool,
 }
 
 impl App {
@@ -127,7 +152,7 @@ impl App {
         let store = store.map_err(|why| format!("--database-url: {why}"))?;
         metrics.adopt(store.commits())?;
         let allow = settings.allowed_networks.clone();
-        let stages = Stages::new(crate::stage::Settings { allow })?;
+        let stages = Stages::new(crate::stage::Settings { allow }, clock.clone())?;
         let ids = Arc::new(Ids::new(clock.clone()));
         let opened = match links {
             None => Homes::in_memory(queue_entries_max, clock.clone()),
@@ -140,7 +165,9 @@ impl App {
         let Homes { queue, bus } = homes.get_or_init(|| opened).clone();
         let parts = Parts {
             process: ids.uuid(),
-            keys: crate::domain::expiring::Expiring::new(),
+            keys: Expiring::new(),
+            uses: Uses::default(),
+            waiting: Waiting::default(),
             shutdown: Shutdown::new(),
             store,
             queue,
@@ -216,8 +243,20 @@ impl App {
 
     /// API keys that were looked up within the last second, by hash.
     #[must_use]
-    pub fn keys(&self) -> &crate::domain::expiring::Expiring<Vec<u8>, Arc<entity::api_key::Model>> {
+    pub fn keys(&self) -> &Expiring<Vec<u8>, Arc<Credential>> {
         &self.parts.keys
+    }
+
+    /// When API keys were used, until it is written.
+    #[must_use]
+    pub fn uses(&self) -> &Uses {
+        &self.parts.uses
+    }
+
+    /// How many firings wait, for projects that have a quota of them.
+    #[must_use]
+    pub fn waiting(&self) -> &Waiting {
+        &self.parts.waiting
     }
 
     /// What signs the webhooks of a project.
@@ -225,6 +264,14 @@ impl App {
     pub fn signing_key(&self, project: ProjectId, generation: i32) -> SigningKey {
         let generation = u32::try_from(generation).unwrap_or(0);
         SigningKey::derive(&self.parts.settings.master_key.0, &project.to_string(), generation)
+    }
+
+    /// What verifies those who fire a trigger with a signature: a secret for each trigger, so that
+    /// who holds one can fire nothing else, and no receiver of webhooks can fire anything.
+    #[must_use]
+    pub fn inbound_key(&self, trigger: TriggerId, generation: i32) -> SigningKey {
+        let generation = u32::try_from(generation).unwrap_or(0);
+        SigningKey::derive(&self.parts.settings.master_key.0, &trigger.to_string(), generation)
     }
 }
 

@@ -21,12 +21,16 @@ pub enum Code {
     NotFound,
     /// The state of the object, or somebody else's change, forbids it.
     Conflict,
+    /// A quota of the project is used up.
+    Quota,
     /// No credential, or one that is not valid.
     Unauthenticated,
     /// The credential is valid but lacks the scope.
     Forbidden,
     /// The server cannot take the request now; it may be repeated.
     Unavailable,
+    /// The key has used its share; the request may be repeated later.
+    RateLimited,
     /// A fault of Belfry; the details are in the server's log only.
     Internal,
 }
@@ -39,9 +43,11 @@ impl Code {
             Self::Validation => "BAD_USER_INPUT",
             Self::NotFound => "NOT_FOUND",
             Self::Conflict => "CONFLICT",
+            Self::Quota => "QUOTA_EXCEEDED",
             Self::Unauthenticated => "UNAUTHENTICATED",
             Self::Forbidden => "FORBIDDEN",
             Self::Unavailable => "SERVICE_UNAVAILABLE",
+            Self::RateLimited => "RATE_LIMITED",
             Self::Internal => "INTERNAL_SERVER_ERROR",
         }
     }
@@ -91,6 +97,9 @@ pub enum Error {
     /// Overload or shutdown; the caller may try again.
     #[error("{0}")]
     Unavailable(&'static str),
+    /// The key has used its share; it may go on in so many seconds.
+    #[error("the API key has used its share of requests; it may go on in {0} s")]
+    RateLimited(u64),
     /// The database failed.
     #[error("database: {0}")]
     Database(#[from] DbErr),
@@ -117,6 +126,12 @@ impl Error {
         Self::Refused(vec![Problem { code: Code::Conflict, field: field.to_owned(), message }])
     }
 
+    /// A quota of the project does not allow what `field` asks for.
+    pub fn quota(field: &str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self::Refused(vec![Problem { code: Code::Quota, field: field.to_owned(), message }])
+    }
+
     /// The same refusal seen from one level up, as [`Problem::under`]; another error stays.
     #[must_use]
     pub fn under(self, parent: &str) -> Self {
@@ -136,6 +151,7 @@ impl Error {
             Self::Unauthenticated(_) => Code::Unauthenticated,
             Self::Forbidden(_) => Code::Forbidden,
             Self::Unavailable(_) => Code::Unavailable,
+            Self::RateLimited(_) => Code::RateLimited,
             Self::Database(error) if is_passing(error) => Code::Unavailable,
             Self::Database(_) | Self::Internal(_) => Code::Internal,
         }
@@ -178,9 +194,10 @@ fn is_passing(error: &DbErr) -> bool {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            // Connection, rollback, resources, intervention: whole classes but one.
+            // Connection, rollback, resources, intervention (which a statement's time-out is, too);
+            // SQLite's word for the last is 9.
             let class = code.get(..2).unwrap_or_default();
-            code.len() == 5 && matches!(class, "08" | "40" | "53" | "57") && code != "57014"
+            code == "9" || code.len() == 5 && matches!(class, "08" | "40" | "53" | "57")
         }),
         _ => false,
     }

@@ -21,6 +21,8 @@ pub const LABEL_CHARS_MAX: usize = 100;
 pub const MESSAGE_CHARS_MAX: usize = 1_000;
 /// An idempotency key: room for two UUIDs and a prefix.
 pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
+/// The `webhook-id` of a signed message: with the trigger's id it must fit an idempotency key.
+pub const WEBHOOK_ID_CHARS_MAX: usize = 128;
 /// The text that an attempt or a firing keeps of bodies and outputs; longer is cut and flagged.
 pub const KEPT_BYTES_MAX: usize = 16 * 1024;
 
@@ -40,6 +42,12 @@ pub const PREVIEW_ROWS_MAX: usize = 1_000;
 pub const NODES_MAX: usize = 100;
 /// Events of one payload of the live log.
 pub const TAIL_BATCH_MAX: usize = 1_000;
+
+/// API keys of one project that hold: whoever needs more has another use for keys in mind, and
+/// each creation looks at them all.
+pub const KEYS_PER_PROJECT_MAX: usize = 200;
+/// A quota: a number that stands for "any" is said by leaving the quota out.
+pub const QUOTA_MAX: i32 = 1_000_000_000;
 
 // --- Time --------------------------------------------------------------------------------------
 
@@ -78,8 +86,20 @@ pub const RETENTION_MS: i64 = 60_000;
 pub const IDEMPOTENCY_MS: i64 = 24 * 3_600_000;
 /// Terminal firings are kept this long; unresolved FAILED ones until resolved.
 pub const FIRING_KEPT_MS: i64 = 30 * 86_400_000;
-/// How long a checked API key is trusted without reading its row again: revocation in 1 s.
-pub const KEY_CACHE_MS: i64 = 1_000;
+/// How long a checked API key is trusted without reading its row again: with [`KEY_CHECK_MS`] and
+/// the look-up, revocation takes effect in 1 s.
+pub const KEY_CACHE_MS: i64 = 700;
+/// How often the key of an open socket or stream is looked at again.
+pub const KEY_CHECK_MS: u64 = 200;
+/// A use of an API key is written when the last one that was lies further back than this.
+pub const KEY_USED_MS: i64 = 60_000;
+/// Keys whose use waits to be written; past it a use is forgotten, and the next is noted.
+pub const KEYS_USED_MAX: usize = 10_000;
+/// How long the number of firings that wait is trusted, with what was accepted since added, while
+/// it allows more.
+pub const QUOTA_SAMPLE_MS: i64 = 10_000;
+/// How long it is trusted when it refuses: whoever has drained may go on within this.
+pub const QUOTA_REFUSED_MS: i64 = 1_000;
 /// Tails look at the store at least this often, whatever the bus does.
 pub const TAIL_POLL_MS: i64 = 1_000;
 /// Tolerance of a tail's heartbeat setting.
@@ -137,6 +157,12 @@ pub const QUEUE_WRITES_MAX: usize = 16_384;
 pub const BUS_WRITES_MAX: usize = 4_096;
 /// Rows of one claim or record statement: a few hundred keep the writer responsive.
 pub const BATCH_ROWS_MAX: usize = 256;
+/// Claims of one process under way at a time: while one is in the database the queue is asked for the
+/// next.
+pub const CLAIMS_MAX: u32 = 2;
+/// Groups of results that one process records at a time on PostgreSQL: one waits for the disk and the
+/// log's lock while the other works.
+pub const RECORD_GROUPS_MAX: usize = 2;
 /// A project takes another slot only while it runs fewer than so many times the free ones: n
 /// projects that would take everything leave 1/(3n + 1) of the slots free, however many they are
 /// (dynamic thresholds; Choudhury and Hahne, 1998).
@@ -156,11 +182,12 @@ pub const WRITE_COMMANDS_MAX: usize = 256;
 pub const WRITE_API_CONNECTIONS: usize = 2;
 /// Connections to PostgreSQL for clients' edits, each a transaction of its own.
 pub const WRITE_EDIT_CONNECTIONS: usize = 2;
-/// Connections to PostgreSQL for the engine: claim, record, and one for everything else.
-pub const WRITE_ENGINE_CONNECTIONS: usize = 3;
+/// Connections to PostgreSQL for the engine: a claim, two groups of results, and one for everything
+/// else.
+pub const WRITE_ENGINE_CONNECTIONS: usize = 4;
 /// Connections to PostgreSQL that read. With those that write 12 a process, so that eight processes
 /// stay below PostgreSQL's default of 100.
-pub const READ_CONNECTIONS: usize = 5;
+pub const READ_CONNECTIONS: usize = 4;
 /// After this a group of changes is committed as it is (milliseconds).
 pub const WRITE_COMMIT_MS_MAX: u64 = 2;
 /// Notices that the in-memory bus keeps for a slow listener; older ones are dropped, and it polls.
@@ -194,8 +221,28 @@ pub const EXECUTION_SECS_MAX: u64 = 10;
 pub const WS_MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// Live operations of one socket.
 pub const WS_OPERATIONS_MAX: usize = 100;
-/// Sockets of one process.
-pub const WS_SOCKETS_MAX: usize = 1_000;
+/// WebSockets and streams of one process together: each holds a connection, and a reader of the
+/// store while it has news.
+pub const LIVE_MAX: usize = 1_000;
+/// Payloads of one stream that wait; the connection itself buffers some more.
+pub const STREAM_QUEUE_MAX: usize = 8;
+/// Pace of what keeps a quiet stream open: proxies give up after 30 s, as a rule.
+pub const STREAM_BEAT_SECS: u64 = 12;
+/// Persisted queries of all projects: an application has some hundreds.
+pub const PERSISTED_QUERIES_MAX: usize = 10_000;
+/// Their text together.
+pub const PERSISTED_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// API keys whose use is counted; one that was idle long enough is as good as new.
+pub const RATE_KEYS_MAX: usize = 10_000;
+/// Seconds for which a project may save its quota up: a page that loads asks for several things.
+pub const RATE_PROJECT_BURST_SECS: u32 = 2;
+/// Complexity that counts as one unit of the rate limit: about one row with its fields.
+pub const RATE_UNIT_COMPLEXITY: usize = 100;
+/// Units that a key may use in a second when nothing is set: several times what one process can
+/// do of the cheapest requests.
+pub const RATE_LIMIT_DEFAULT: u32 = 50_000;
+/// Units that a key may save up when nothing is set.
+pub const RATE_BURST_DEFAULT: u32 = 100_000;
 /// Payloads that wait for one operation's reader; the tail reads the store only when there is room.
 pub const WS_QUEUE_MAX: usize = 256;
 /// Time for `connection_init`.

@@ -3,10 +3,14 @@
 //!
 //! Spans are made under the one target [`SPANS`] and go to the collector alone. Without one nobody
 //! wants that target, which `tracing` remembers at each place that makes a span: a comparison.
+//!
+//! **Below `info` only Belfry speaks**, whatever the filter says: libraries that carry requests print
+//! what they carry, keys and payloads included.
 
 use std::io::IsTerminal as _;
 
-use tracing_subscriber::filter::Targets;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry};
@@ -49,7 +53,10 @@ pub fn start(
         LogFormat::Text => lines.with_target(false).boxed(),
         LogFormat::Json => lines.json().boxed(),
     };
-    let lines = lines.with_filter(parsed.add_directive(no_spans));
+    // The hint lets the level that the filter asks for be the most that is looked at.
+    let harmless = filter_fn(is_harmless).with_max_level_hint(LevelFilter::TRACE);
+    let wanted = parsed.add_directive(no_spans).and(harmless);
+    let lines = lines.with_filter(wanted);
     let traces = collector.map(otlp::Traces::start).transpose()?;
     let spans = traces.as_ref().map(|traces| {
         let wanted = Targets::new().with_target(SPANS, tracing::Level::INFO);
@@ -70,4 +77,9 @@ impl Telemetry {
             traces.end().await;
         }
     }
+}
+
+/// Whether a line may be printed, by who says it how.
+fn is_harmless(said: &Metadata<'_>) -> bool {
+    *said.level() <= Level::INFO || said.target().starts_with("belfry")
 }

@@ -1,13 +1,13 @@
 //! `belfry key`: API keys and the signing secret, for whoever can reach the database.
 
 use clap::{Args, Subcommand};
-use entity::{KeyId, ProjectId};
+use entity::KeyId;
 
 use super::open::open_existing;
 use super::{Done, Failure};
 use crate::app::App;
 use crate::config::DatabaseArgs;
-use crate::service::{Scope, Scopes, api_key, project};
+use crate::service::{Caller, Scope, api_key, project};
 
 /// What to do about keys.
 #[derive(Args, Debug)]
@@ -54,10 +54,10 @@ struct OfProject {
 }
 
 impl OfProject {
-    async fn open(&self) -> Result<(App, ProjectId), Failure> {
+    async fn open(&self) -> Result<(App, entity::project::Model), Failure> {
         let app = open_existing(&self.database).await?;
         let project = project::named(&app, self.project.as_deref()).await?;
-        Ok((app, project.id))
+        Ok((app, project))
     }
 }
 
@@ -66,14 +66,21 @@ pub(super) async fn key(args: KeyArgs) -> Done {
     match args.command {
         KeyCommand::Create { name, scopes, of } => {
             let (app, project) = of.open().await?;
-            let made = api_key::create(&app, project, &name, Scopes::new(scopes), None).await?;
-            println!("{}", made.text);
+            let caller = Caller::command_line(&project);
+            let input = api_key::Create { name, scopes, ..api_key::Create::default() };
+            let created = api_key::create(&app, &caller, input).await?;
+            println!("{}", created.text.unwrap_or_default());
             close(app).await
         }
         KeyCommand::List(of) => {
             let (app, project) = of.open().await?;
-            for row in api_key::list(&app, project).await? {
-                let state = if row.revoked_at.is_some() { "revoked" } else { "active" };
+            let now = app.clock().now();
+            for row in api_key::all(&app, &Caller::command_line(&project)).await? {
+                let state = match (row.revoked_at, row.expires_at) {
+                    (Some(_), _) => "revoked",
+                    (None, Some(at)) if at <= now => "expired",
+                    _ => "active",
+                };
                 println!("{}  {state:7}  {}  [{}]", row.id, row.name, row.scopes);
             }
             close(app).await
@@ -82,13 +89,15 @@ pub(super) async fn key(args: KeyArgs) -> Done {
             let id: KeyId =
                 id.parse().map_err(|error: entity::IdError| Failure::usage(error.to_string()))?;
             let (app, project) = of.open().await?;
-            api_key::revoke(&app, project, id).await?;
+            api_key::revoke(&app, &Caller::command_line(&project), id).await?;
             println!("{id} is revoked");
             close(app).await
         }
         KeyCommand::Signing(of) => {
             let (app, project) = of.open().await?;
-            println!("{}", project::signing_secret(&app, project).await?);
+            let caller = Caller::command_line(&project);
+            let secret = project::signing_secret(&app, &caller, &project);
+            println!("{}", secret.unwrap_or_default());
             close(app).await
         }
     }

@@ -95,6 +95,9 @@ pub(super) async fn open_server(args: &ServeArgs) -> Result<App, Failure> {
         poll_ms: i64::from(args.poll_secs) * 1_000,
         archive_after_ms: i64::from(args.archive_after_secs) * 1_000,
         delete_after_ms: i64::from(args.delete_after_secs) * 1_000,
+        allowed_origins: args.allowed_origins.iter().flatten().cloned().collect(),
+        rate_limit: args.rate_limit,
+        rate_burst: args.rate_burst,
         ..settings(&args.database)?
     };
     open_app(&args.database, settings).await

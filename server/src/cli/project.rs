@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::Done;
 use super::open::open_existing;
 use crate::config::DatabaseArgs;
-use crate::service::project;
+use crate::service::{Caller, project};
 
 /// What to do about projects.
 #[derive(Args, Debug)]
@@ -32,12 +32,15 @@ pub(super) async fn project(args: ProjectArgs) -> Done {
     match args.command {
         ProjectCommand::Create { name, database } => {
             let app = open_existing(&database).await?;
-            println!("{}", project::create(&app, &name).await?.text);
+            let caller = Caller::command_line(&project::only(&app).await?);
+            let input = project::Create { name, ..project::Create::default() };
+            let created = project::create(&app, &caller, input).await?;
+            println!("{}", created.key.map(|made| made.text).unwrap_or_default());
             app.store().close().await;
         }
         ProjectCommand::List(database) => {
             let app = open_existing(&database).await?;
-            for row in project::list(&app).await? {
+            for row in project::all(&app).await? {
                 println!("{}  {}", row.id, row.name);
             }
             app.store().close().await;

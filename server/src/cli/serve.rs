@@ -39,11 +39,12 @@ pub(super) async fn serve(args: ServeArgs) -> Done {
     }
     let engine = Engine::new(&app);
     engine.prepare().await?;
+    // Before anybody is told that there is something to stop.
+    stop_on_signals(app.shutdown().clone())?;
     say(&greeting(&args, &listener));
     if let Some(made) = made.filter(|_| key_file.is_some() || args.admin_key.is_some()) {
         say(&first_start(&args, &listener, &made)?);
     }
-    stop_on_signals(app.shutdown().clone())?;
     let ended = run(&app, engine, listener).await;
     telemetry.end().await;
     ended

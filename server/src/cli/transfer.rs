@@ -49,7 +49,7 @@ pub(super) async fn import(args: &DatabaseArgs) -> Done {
 }
 
 async fn chosen(store: &Store, name: Option<&str>) -> Result<entity::project::Model, Failure> {
-    let mut projects = project::list(store).await?;
+    let mut projects = project::all(store).await?;
     let names: Vec<String> = projects.iter().map(|project| project.name.clone()).collect();
     let names = names.join(", ");
     if let Some(name) = name {

@@ -11,6 +11,8 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Args, Command, ValueEnum};
 use ipnet::IpNet;
 
+use crate::limits::{RATE_BURST_DEFAULT, RATE_LIMIT_DEFAULT};
+
 mod file;
 mod role;
 mod url;
@@ -127,6 +129,23 @@ pub struct ServeArgs {
     #[arg(long, env = "BELFRY_PROJECT_CONCURRENCY", value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub project_concurrency: Option<u32>,
+
+    /// Origins besides the server's own whose pages may speak to it, such as
+    /// https://console.example; separated by commas
+    #[arg(long, env = "BELFRY_ALLOWED_ORIGINS", default_value = "", value_name = "ORIGINS",
+          hide_default_value = true, value_delimiter = ',', value_parser = origin)]
+    pub allowed_origins: Vec<Option<String>>,
+
+    /// Units that one API key may use in a second, each a request or about a row of an answer; 0
+    /// is no limit
+    #[arg(long, env = "BELFRY_RATE_LIMIT", default_value_t = RATE_LIMIT_DEFAULT,
+          value_name = "UNITS")]
+    pub rate_limit: u32,
+
+    /// Units that one API key may save up and use at once
+    #[arg(long, env = "BELFRY_RATE_BURST", default_value_t = RATE_BURST_DEFAULT,
+          value_name = "UNITS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate_burst: u32,
 }
 
 /// The shape of log lines.
@@ -262,9 +281,32 @@ fn cidr(text: &str) -> Result<Option<IpNet>, String> {
     text.trim().parse().map(Some).map_err(|_| expected())
 }
 
+/// Reads an origin as browsers write it: scheme, host and port, in lower case.
+fn origin(text: &str) -> Result<Option<String>, String> {
+    let text = text.trim().trim_end_matches('/');
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let url = ::url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let written = url.map(|url| url.origin().ascii_serialization());
+    let found = written.filter(|written| written.eq_ignore_ascii_case(text));
+    found.map(Some).ok_or_else(|| "expected origins such as https://console.example".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        let read = |text: &str| origin(text).map(|found| found.unwrap_or_default());
+        assert_eq!(read(""), Ok(String::new()));
+        assert_eq!(read(" https://a.example/ "), Ok("https://a.example".to_owned()));
+        assert_eq!(read("HTTP://A.example:3000"), Ok("http://a.example:3000".to_owned()));
+        for text in ["*", "a.example", "https://a.example/path", "ftp://a.example", "null"] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn an_admin_key_has_at_least_32_characters() {

@@ -5,11 +5,11 @@ use futures_util::FutureExt as _;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::audit::{self, What};
 use super::once::Once;
 use super::{Caller, Scope};
 use crate::app::App;
 use crate::domain::action::Action;
-use crate::domain::event::{Stamp, definition};
 use crate::domain::page::{Page, Slice};
 use crate::domain::text::Check;
 use crate::error::{Error, Result, refuse_if_any};
@@ -154,7 +154,7 @@ pub async fn delete(
                 change.lock(Lock::Definitions(caller.project)).await?;
                 let mut row = get(change, caller.project, id).await?;
                 expect_version(expected_version, row.version)?;
-                let triggers = trigger::count_naming(change, id).await?;
+                let triggers = trigger::count_naming(change, caller.project, id).await?;
                 if 0 < triggers {
                     let message = match triggers {
                         1 => "1 trigger runs this action; change it first".to_owned(),
@@ -206,12 +206,12 @@ pub async fn count(app: &App, caller: &Caller) -> Result<u64> {
     store::count(app.store(), caller.project).await
 }
 
-/// The stages of one version of an action that the caller may see.
+/// The stages of one version of an action.
 ///
 /// # Errors
 /// A fault when the version is missing.
-pub async fn stages(app: &App, id: ActionId, number: i32) -> Result<Action> {
-    let body = store::find_body(app.store(), id, number).await?;
+pub async fn stages(app: &App, caller: &Caller, id: ActionId, number: i32) -> Result<Action> {
+    let body = store::find_body(app.store(), caller.project, id, number).await?;
     let body = body.ok_or_else(|| Error::Internal(format!("{id} has no version {number}")))?;
     Action::parse(&body).map_err(Error::Internal)
 }
@@ -256,7 +256,5 @@ async fn get(change: &Change, project: entity::ProjectId, id: ActionId) -> Resul
 }
 
 fn changed(app: &App, caller: &Caller, kind: &str, row: &row::Model) -> entity::event::Model {
-    let id: entity::EventId = app.ids().make();
-    let stamp = Stamp { id, at: crate::clock::stamped_at(id.0), project: caller.project };
-    definition(stamp, kind, &caller.key.to_string(), format!("action {}", row.name))
+    audit::entry(app, caller, kind, &What { noun: "action", id: &row.id, name: &row.name })
 }

@@ -266,7 +266,7 @@ fn check_draft(app: &App, caller: &Caller, check: &mut Check, draft: Draft) -> r
         component: Some(draft.component),
         message: Some(draft.message),
         data,
-        actor: Some(caller.key.to_string()),
+        actor: Some(caller.by.to_string()),
         correlation_id: draft.correlation_id,
         ..blank(stamp, Class::App, APP_EVENT)
     }

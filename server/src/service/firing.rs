@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::once::Once;
-use super::{Caller, Scope};
+use super::{Caller, Scope, quota};
 use crate::app::App;
 use crate::clock::stamped_at;
 use crate::domain::event::{Stamp, ended, of_firing};
@@ -101,9 +101,11 @@ pub async fn fire(app: &App, caller: &Caller, input: Fire, mode: Mode) -> Result
     if found.consumed_at.is_some() {
         return Err(used_up());
     }
+    quota::check_waiting(app, caller, "", 1).await?;
     if mode == Mode::DryRun {
         return Ok(Fired { row: None, due_at });
     }
+    app.waiting().accepted(caller.project, 1);
     let (app, caller) = (app.clone(), caller.clone());
     let db = app.store().clone();
     let row = db
@@ -115,17 +117,10 @@ pub async fn fire(app: &App, caller: &Caller, input: Fire, mode: Mode) -> Result
                 let mut row = accept(change, &app, &caller, input.trigger, due_at, now).await?;
                 row.payload = payload;
                 row.correlation_id = input.correlation_id;
-                let id: entity::EventId = app.ids().make();
-                let mut accepted = of_firing(
-                    stamp(id, caller.project),
-                    "firing.accepted",
-                    &row,
-                    Some(&found.name),
-                );
-                accepted.actor = Some(caller.key.to_string());
-                event::insert(change, vec![accepted]).await?;
+                let entry = accepted(&app, &caller, &row, Some(&found.name));
+                event::insert(change, vec![entry]).await?;
                 once.remember(change, caller.project, &[row.id], now).await?;
-                insert(change, vec![row.clone()]).await?;
+                insert(change, caller.project, vec![row.clone()]).await?;
                 Ok(row)
             }
             .boxed()
@@ -178,15 +173,20 @@ pub async fn cancel(app: &App, caller: &Caller, id: FiringId) -> Result<row::Mod
 pub async fn replay(app: &App, caller: &Caller, input: Replay) -> Result<row::Model> {
     caller.require(Scope::Write)?;
     let once = Once::new(input.idempotency_key.clone(), "firingReplay", &input)?;
+    let now = app.clock().now();
+    if let Some(ids) = once.answered(app.store(), caller.project, now).await? {
+        let row = store::find(app.store(), caller.project, ids[0]).await?;
+        return row.ok_or_else(|| Error::not_found("idempotencyKey", "firing", ids[0]));
+    }
     let mut check = Check::new();
     let edited =
         input.payload.as_ref().map(|value| check.json("payload", value, PAYLOAD_BYTES_MAX));
     refuse_if_any(check.problems)?;
+    quota::check_waiting(app, caller, "", 1).await?;
     let (app, caller) = (app.clone(), caller.clone());
     let db = app.store().clone();
     db.change(Origin::Edit, move |change| {
         async move {
-            let now = app.clock().now();
             if let Some(ids) = once.repeated(change, caller.project, now).await? {
                 return get(change, caller.project, ids[0]).await;
             }
@@ -205,8 +205,11 @@ pub async fn replay(app: &App, caller: &Caller, input: Replay) -> Result<row::Mo
                 let name = trigger_name(change, &before).await?;
                 finish(&app, change, &caller, &before, &after, name.as_deref()).await?;
             }
+            let name = trigger_name(change, &before).await?;
+            event::insert(change, vec![accepted(&app, &caller, &new, name.as_deref())]).await?;
             once.remember(change, caller.project, &[new.id], now).await?;
-            insert(change, vec![new.clone()]).await?;
+            insert(change, caller.project, vec![new.clone()]).await?;
+            app.waiting().accepted(caller.project, 1);
             Ok(new)
         }
         .boxed()
@@ -280,8 +283,13 @@ pub async fn count(app: &App, caller: &Caller, filter: &store::Filter) -> Result
 }
 
 /// Adds accepted firings and tells the queue.
-pub(super) async fn insert(change: &Change, rows: Vec<row::Model>) -> Result<()> {
-    let limits = triggers::limits(change, rows.iter().filter_map(|row| row.trigger_id)).await?;
+pub(super) async fn insert(
+    change: &Change,
+    project: ProjectId,
+    rows: Vec<row::Model>,
+) -> Result<()> {
+    let named = rows.iter().filter_map(|row| row.trigger_id);
+    let limits = triggers::limits(change, project, named).await?;
     for row in &rows {
         let limit = row.trigger_id.and_then(|id| limits.get(&id)).copied();
         change.due(due_of(row, limit));
@@ -317,7 +325,7 @@ pub(super) async fn accept(
     change.lock(Lock::DefinitionsShared(caller.project)).await?;
     let found = triggers::get(change, caller.project, trigger).await?;
     let found = found.ok_or_else(|| Error::not_found("triggerId", "trigger", trigger))?;
-    if found.is_test && !triggers::set_consumed(change, found.id, now).await? {
+    if found.is_test && !triggers::set_consumed(change, caller.project, found.id, now).await? {
         return Err(used_up());
     }
     let action = match found.action_id {
@@ -343,7 +351,8 @@ pub(super) async fn check_against_schema(
     trigger: &trigger::Model,
     payload: Option<&Value>,
 ) -> Result<()> {
-    let version = triggers::find_version(app.store(), trigger.id, trigger.definition).await?;
+    let (project, number) = (trigger.project_id, trigger.definition);
+    let version = triggers::find_version(app.store(), project, trigger.id, number).await?;
     let Some(version) = version else { return Ok(()) };
     let Some(schema) = super::trigger::compile_stored(&version)? else { return Ok(()) };
     match payload {
@@ -402,7 +411,7 @@ async fn violations_of(change: &Change, old: &row::Model, payload: &Value) -> Re
     let (Some(trigger), Some(number)) = (old.trigger_id, old.trigger_version) else {
         return Ok(());
     };
-    let version = triggers::get_version(change, trigger, number).await?;
+    let version = triggers::get_version(change, old.project_id, trigger, number).await?;
     let Some(schema) = super::trigger::compile_stored(&version)? else { return Ok(()) };
     let problems = schema.violations(payload).into_iter();
     refuse_if_any(problems.map(|problem| problem.under("payload")).collect())
@@ -431,7 +440,7 @@ async fn cancel_row(
         change.notify(Notice::Cancelled(before.id));
     }
     if let Some(id) = before.trigger_id.filter(|_| before.is_test) {
-        triggers::delete_test(change, id, now).await?;
+        triggers::delete_test(change, before.project_id, id, now).await?;
     }
     Ok(after)
 }
@@ -451,11 +460,18 @@ async fn finish(
     change.notify(Notice::Changed(after.project_id, after.id));
     let id: entity::EventId = app.ids().make();
     let entry = log::Model {
-        actor: Some(caller.key.to_string()),
+        actor: Some(caller.by.to_string()),
         message: after.reason.clone(),
         ..ended(stamp(id, caller.project), after, after.status, trigger)
     };
     event::insert(change, vec![entry]).await
+}
+
+/// What the log says of a firing that a client asked for.
+fn accepted(app: &App, caller: &Caller, row: &row::Model, trigger: Option<&str>) -> log::Model {
+    let stamp = stamp(app.ids().make(), caller.project);
+    let actor = Some(caller.by.to_string());
+    log::Model { actor, ..of_firing(stamp, "firing.accepted", row, trigger) }
 }
 
 async fn trigger_name(change: &Change, row: &row::Model) -> Result<Option<String>> {

@@ -262,7 +262,8 @@ impl Means {
         let mut of_trigger = HashMap::new();
         let mut sum = of_project;
         for trigger in triggers.iter().take(FORECAST_TRIGGERS_MAX) {
-            let measured = store::measured(app.store(), Whose::Trigger(*trigger)).await?;
+            let whose = Whose::Trigger(caller.project, *trigger);
+            let measured = store::measured(app.store(), whose).await?;
             if let Some(mean_ms) = mean(measured) {
                 of_trigger.insert(*trigger, mean_ms);
                 if of_project.firings == 0 {

@@ -1,18 +1,22 @@
 //! Floor 5: what clients may do, one file per noun. Each function checks its input whole (every
 //! problem is listed), then changes state in one transaction, and says nothing about wires.
 
-use entity::{KeyId, ProjectId};
+use entity::{Instant, KeyId, ProjectId, project as row};
 
+use crate::domain::quota::Quotas;
 use crate::error::{Error, Result};
 
 pub mod action;
 pub mod api_key;
+mod audit;
 pub mod event;
 pub mod firing;
 pub mod forecast;
 pub mod health;
+pub mod inbound;
 pub mod once;
 pub mod project;
+mod quota;
 pub mod sample;
 pub mod schedule;
 pub mod seed;
@@ -21,19 +25,38 @@ pub mod timer;
 pub mod trigger;
 pub mod watch;
 
-/// Who asks: a valid API key of one project.
+/// Who asks: as a rule a valid API key of one project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// Everything that it does happens in this project.
     pub project: ProjectId,
-    /// The key.
-    pub key: KeyId,
+    /// How the log names it.
+    pub by: Actor,
     /// What it may do.
     pub scopes: Scopes,
+    /// When it ends by itself.
+    pub expires_at: Option<Instant>,
+    /// Whether the project is that of whoever runs the server.
+    pub is_operator: bool,
+    /// What the project may take up, as of a second ago at most.
+    pub quotas: Quotas,
+}
+
+/// Who does something.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Actor {
+    /// An API key, with its name.
+    Key(KeyId, String),
+    /// Belfry itself, for a reason that it states.
+    Belfry,
+    /// Whoever can reach the database.
+    CommandLine,
+    /// Whoever signs with the inbound secret of a trigger.
+    Sender,
 }
 
 /// What a key may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub enum Scope {
     /// Read everything of the project.
     Read,
@@ -105,7 +128,59 @@ impl std::fmt::Display for Scopes {
     }
 }
 
+impl std::fmt::Display for Actor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Key(id, _) => id.fmt(f),
+            Self::Belfry => f.write_str("belfry"),
+            Self::CommandLine => f.write_str("command line"),
+            Self::Sender => f.write_str("inbound signature"),
+        }
+    }
+}
+
 impl Caller {
+    /// Whoever can reach the database, at work in one project.
+    #[must_use]
+    pub fn command_line(project: &row::Model) -> Self {
+        Self {
+            project: project.id,
+            by: Actor::CommandLine,
+            scopes: Scopes::new(vec![Scope::Admin]),
+            expires_at: None,
+            is_operator: true,
+            quotas: Quotas::from(project),
+        }
+    }
+
+    /// Belfry itself, at work in one project.
+    #[must_use]
+    pub fn belfry(project: ProjectId) -> Self {
+        Self {
+            project,
+            by: Actor::Belfry,
+            scopes: Scopes::new(Vec::new()),
+            expires_at: None,
+            is_operator: false,
+            quotas: Quotas::default(),
+        }
+    }
+
+    /// The API key, when it is one.
+    #[must_use]
+    pub fn key(&self) -> Option<KeyId> {
+        match self.by {
+            Actor::Key(id, _) => Some(id),
+            Actor::Belfry | Actor::CommandLine | Actor::Sender => None,
+        }
+    }
+
+    /// Whether it may see and change every project.
+    #[must_use]
+    pub fn is_over_projects(&self) -> bool {
+        self.is_operator && self.require(Scope::Admin).is_ok()
+    }
+
     /// # Errors
     /// [`Error::Forbidden`] when the key has neither `scope` nor ADMIN.
     pub fn require(&self, scope: Scope) -> Result<()> {

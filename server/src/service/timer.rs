@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::firing::{accept, check_against_schema, check_delay, insert};
 use super::once::Once;
-use super::{Caller, Scope, firing};
+use super::{Caller, Scope, firing, quota};
 use crate::app::App;
 use crate::domain::action::Action;
 use crate::domain::duration::Parts;
@@ -88,6 +88,8 @@ pub async fn start(
         problems.extend(check.problems.into_iter().map(|problem| problem.under(&path)));
     }
     refuse_if_any(problems)?;
+    quota::check_waiting(app, caller, field, made.len()).await?;
+    app.waiting().accepted(caller.project, made.len() as u64);
     let (app, caller, field) = (app.clone(), caller.clone(), field.to_owned());
     let db = app.store().clone();
     db.change(Origin::Api, move |change| {
@@ -102,7 +104,7 @@ pub async fn start(
             }
             let ids: Vec<TimerId> = rows.iter().map(|row| row.id.into()).collect();
             once.remember(change, caller.project, &ids, now).await?;
-            insert(change, rows.clone()).await?;
+            insert(change, caller.project, rows.clone()).await?;
             Ok(rows)
         }
         .boxed()

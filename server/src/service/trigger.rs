@@ -1,5 +1,6 @@
 //! Triggers: created with their schedules, changed, paused, deleted.
 
+use entity::firing as firing_row;
 use entity::trigger::{self as row, State};
 use entity::{ActionId, Instant, ProjectId, TriggerId, trigger_version as version};
 use futures_util::FutureExt as _;
@@ -7,12 +8,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::action::{check_body, check_description, expect_version};
+use super::audit::{self, What};
 use super::once::Once;
 use super::schedule::{self, Draft, check_count, check_draft};
-use super::{Caller, Scope, firing};
+use super::{Caller, Scope, firing, quota};
 use crate::app::App;
-use crate::clock::stamped_at;
-use crate::domain::event::{Stamp, definition};
 use crate::domain::page::{Page, Slice};
 use crate::domain::planning::Reason;
 use crate::domain::schema::Schema;
@@ -70,6 +70,18 @@ pub struct Update {
     pub runs: Option<Option<Runs>>,
     /// A new bound of what one process executes at a time, or none any more.
     pub concurrency: Option<Option<i32>>,
+    /// What becomes of the secret of those who fire it with a signature.
+    pub inbound_secret: Secret,
+}
+
+/// What becomes of a secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Secret {
+    /// It stays.
+    #[default]
+    Keep,
+    /// Another takes its place at once.
+    Rotate,
 }
 
 /// Makes a trigger with its schedules, in one transaction.
@@ -118,6 +130,7 @@ pub async fn create(app: &App, caller: &Caller, input: Create) -> Result<row::Mo
         paused_by: None,
         is_test: input.is_test,
         concurrency: input.concurrency,
+        inbound_generation: 1,
         consumed_at: None,
         created_at: now,
         updated_at: now,
@@ -134,6 +147,7 @@ pub async fn create(app: &App, caller: &Caller, input: Create) -> Result<row::Mo
                     return get(change, caller.project, ids[0]).await;
                 }
                 require_action(change, caller.project, row.action_id).await?;
+                quota::admit_trigger(change, caller.project, drafts.len()).await?;
                 store::insert(change, row.clone(), version).await?;
                 schedule::insert(&app, change, &row, drafts, now).await?;
                 once.remember(change, caller.project, &[row.id], now).await?;
@@ -153,6 +167,9 @@ pub async fn create(app: &App, caller: &Caller, input: Create) -> Result<row::Mo
 /// Every problem of the input; not found; a conflict with somebody else's change.
 pub async fn update(app: &App, caller: &Caller, input: Update) -> Result<row::Model> {
     caller.require(Scope::Write)?;
+    if input.inbound_secret == Secret::Rotate {
+        caller.require(Scope::Admin)?;
+    }
     let mut check = Check::new();
     if let Some(name) = &input.name {
         check.name("name", name, NAME_CHARS_MAX);
@@ -174,10 +191,12 @@ pub async fn update(app: &App, caller: &Caller, input: Update) -> Result<row::Mo
                 row.name = input.name.unwrap_or(row.name);
                 row.description = input.description.unwrap_or(row.description);
                 row.concurrency = input.concurrency.unwrap_or(row.concurrency);
+                row.inbound_generation += i32::from(input.inbound_secret == Secret::Rotate);
                 row.version += 1;
                 row.updated_at = now;
                 if input.payload_schema.is_some() || input.runs.is_some() {
-                    let old = store::get_version(change, row.id, row.definition).await?;
+                    let (project, number) = (row.project_id, row.definition);
+                    let old = store::get_version(change, project, row.id, number).await?;
                     let schema_text = match (&input.payload_schema, schema) {
                         (Some(_), Some((schema, text))) => {
                             recheck_schedules(change, &row, &schema).await?;
@@ -259,36 +278,82 @@ pub async fn pause(
         .change(Origin::Edit, move |change| {
             async move {
                 change.lock(Lock::Definitions(caller.project)).await?;
-                let mut row = get(change, caller.project, id).await?;
+                let row = get(change, caller.project, id).await?;
                 if row.state == State::Paused {
                     return Err(Error::conflict("id", "expected a trigger that is ACTIVE"));
                 }
-                let now = app.clock().now();
-                for plan in schedules::get_of_trigger(change, caller.project, id).await? {
-                    let mut plan = schedule::settle(&app, change, plan, now).await?;
-                    let is_running = matches!(
-                        plan.state,
-                        entity::schedule::State::Pending | entity::schedule::State::Scheduled
-                    );
-                    if is_running {
-                        let why = Reason::Paused;
-                        schedule::replan(&app, change, &mut plan, &row, why, now).await?;
-                        schedules::set(change, &plan).await?;
-                    }
-                }
-                row.state = State::Paused;
-                row.pause_reason = reason;
-                row.paused_by = Some(caller.key.to_string());
-                row.version += 1;
-                row.updated_at = now;
-                store::set(change, &row).await?;
-                let event = changed(&app, &caller, "trigger.paused", &row);
-                event::insert(change, vec![event]).await?;
-                Ok(row)
+                halt(&app, change, &caller, row, reason).await
             }
             .boxed()
         })
         .await
+}
+
+/// Pauses the trigger of a firing whose target is gone, unless it runs something else by now or is
+/// paused already. Returns whether it did.
+///
+/// # Errors
+/// The database's own.
+pub async fn disable(app: &App, firing: &firing_row::Model) -> Result<bool> {
+    let Some(id) = firing.trigger_id else { return Ok(false) };
+    // Many may be told so at a time; the first one's edit is enough.
+    let seen = store::find(app.store(), firing.project_id, id).await?;
+    if seen.is_none_or(|row| row.state != State::Active) {
+        return Ok(false);
+    }
+    let ran = (firing.trigger_version, firing.action_version);
+    let (project, reason) = (firing.project_id, firing.error.clone());
+    let store = app.store().clone();
+    let app = app.clone();
+    store
+        .change(Origin::Edit, move |change| {
+            async move {
+                change.lock(Lock::Definitions(project)).await?;
+                let row = store::get(change, project, id).await?;
+                let Some(row) = row.filter(|row| row.state == State::Active) else {
+                    return Ok(false);
+                };
+                let action = match row.action_id {
+                    Some(action) => actions::get(change, project, action).await?,
+                    None => None,
+                };
+                if ran != (Some(row.definition), action.map(|action| action.definition)) {
+                    return Ok(false);
+                }
+                halt(&app, change, &Caller::belfry(project), row, reason).await?;
+                Ok(true)
+            }
+            .boxed()
+        })
+        .await
+}
+
+/// Stops the schedules of a trigger that is not paused.
+async fn halt(
+    app: &App,
+    change: &Change,
+    caller: &Caller,
+    mut row: row::Model,
+    reason: Option<String>,
+) -> Result<row::Model> {
+    use entity::schedule::State as Plan;
+    let now = app.clock().now();
+    for plan in schedules::get_of_trigger(change, row.project_id, row.id).await? {
+        let mut plan = schedule::settle(app, change, plan, now).await?;
+        if matches!(plan.state, Plan::Pending | Plan::Scheduled) {
+            schedule::replan(app, change, &mut plan, &row, Reason::Paused, now).await?;
+            schedules::set(change, &plan).await?;
+        }
+    }
+    row.state = State::Paused;
+    row.pause_reason = reason;
+    row.paused_by = Some(caller.by.to_string());
+    row.version += 1;
+    row.updated_at = now;
+    store::set(change, &row).await?;
+    let event = changed(app, caller, "trigger.paused", &row);
+    event::insert(change, vec![event]).await?;
+    Ok(row)
 }
 
 /// Lets the schedules of a paused trigger go on with their next instants.
@@ -344,12 +409,11 @@ pub async fn find_by_name(app: &App, caller: &Caller, name: &str) -> Result<Opti
     store::find_by_name(app.store(), caller.project, name).await
 }
 
-/// One version of a trigger that the caller may see.
-///
-/// # Errors
-/// The database's own.
-pub async fn find_version(app: &App, id: TriggerId, number: i32) -> Result<Option<version::Model>> {
-    store::find_version(app.store(), id, number).await
+/// What whoever fires a trigger with a signature signs with; none for a key that lacks ADMIN.
+#[must_use]
+pub fn inbound_secret(app: &App, caller: &Caller, row: &row::Model) -> Option<String> {
+    caller.require(Scope::Admin).ok()?;
+    Some(app.inbound_key(row.id, row.inbound_generation).secret())
 }
 
 /// A page of triggers, newest first.
@@ -476,10 +540,8 @@ async fn get(change: &Change, project: ProjectId, id: TriggerId) -> Result<row::
 }
 
 fn changed(app: &App, caller: &Caller, kind: &str, row: &row::Model) -> entity::event::Model {
-    let id: entity::EventId = app.ids().make();
-    let stamp = Stamp { id, at: stamped_at(id.0), project: caller.project };
-    let mut event =
-        definition(stamp, kind, &caller.key.to_string(), format!("trigger {}", row.name));
+    let what = What { noun: "trigger", id: &row.id, name: &row.name };
+    let mut event = audit::entry(app, caller, kind, &what);
     event.trigger_id = Some(row.id);
     event.trigger_name = Some(row.name.clone());
     event.is_test = row.is_test;

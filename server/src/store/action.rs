@@ -2,6 +2,7 @@
 
 use entity::action::{Column, Entity, Model};
 use entity::{ActionId, ProjectId, TypedId, action_version};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
     QueryFilter,
@@ -49,9 +50,20 @@ pub async fn count(store: &Store, project: ProjectId) -> Result<u64> {
 }
 
 /// The stages of one version, as JSON text.
-pub async fn find_body(store: &Store, id: ActionId, number: i32) -> Result<Option<String>> {
-    let row = action_version::Entity::find_by_id((id, number)).one(store.readers()).await?;
-    Ok(row.map(|row| row.body))
+pub async fn find_body(
+    store: &Store,
+    project: ProjectId,
+    id: ActionId,
+    number: i32,
+) -> Result<Option<String>> {
+    let mut of_project = Query::select();
+    of_project
+        .expr(Expr::val(1))
+        .from(Entity)
+        .and_where(Expr::col((Entity, Column::Id)).eq(id))
+        .and_where(Expr::col((Entity, Column::ProjectId)).eq(project));
+    let select = action_version::Entity::find_by_id((id, number)).filter(Expr::exists(of_project));
+    Ok(select.one(store.readers()).await?.map(|row| row.body))
 }
 
 /// Adds an action with its first version.

@@ -3,9 +3,10 @@
 
 use entity::firing::{Cause, Column, Entity, Model, Status};
 use entity::{FiringId, Instant, ProjectId, ScheduleId, TriggerId, TypedId};
+use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait,
-    IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect, Select,
+    IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect, QueryTrait, Select,
 };
 
 use super::page::{self, Sort, compare, compare_text};
@@ -118,6 +119,22 @@ pub async fn list(
 /// How many match.
 pub async fn count(store: &Store, project: ProjectId, filter: &Filter) -> Result<u64> {
     Ok(of(project).filter(condition(filter, store.backend())).count(store.readers()).await?)
+}
+
+/// How many wait; counted up to `most`, so that it costs no more than a quota is worth.
+pub async fn count_waiting(store: &Store, project: ProjectId, most: u64) -> Result<u64> {
+    // Of a column of the index `firing_waiting`, so that no row has to be read.
+    let waiting = of(project)
+        .select_only()
+        .column(Column::DueAt)
+        .filter(super::health::waits())
+        .limit(most)
+        .into_query();
+    let mut count = Query::select();
+    count.expr(Expr::col(Asterisk).count()).from_subquery(waiting, "waiting");
+    let row = store.readers().query_one(&count).await?;
+    let count: i64 = row.map_or(Ok(0), |row| row.try_get_by_index(0))?;
+    Ok(u64::try_from(count).unwrap_or(0))
 }
 
 /// Adds firings, many in one statement.

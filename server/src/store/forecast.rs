@@ -70,7 +70,7 @@ pub struct Measured {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
     /// Those of one trigger.
-    Trigger(TriggerId),
+    Trigger(ProjectId, TriggerId),
     /// Those of one project.
     Project(ProjectId),
 }
@@ -159,7 +159,7 @@ pub async fn ongoing(
 pub async fn measured(store: &Store, whose: Whose) -> Result<Measured> {
     use firing::{Column, Entity};
     let of = match whose {
-        Whose::Trigger(id) => Column::TriggerId.eq(id),
+        Whose::Trigger(project, id) => Column::TriggerId.eq(id).and(Column::ProjectId.eq(project)),
         Whose::Project(id) => Column::ProjectId.eq(id),
     };
     let newest = Entity::find()

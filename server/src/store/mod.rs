@@ -47,6 +47,7 @@ mod partition;
 pub mod plan;
 mod postgres;
 pub mod project;
+mod reading;
 pub mod record;
 pub mod retention;
 pub mod schedule;
@@ -57,8 +58,10 @@ pub mod transfer;
 pub mod trigger;
 mod writer;
 
+pub use reading::Reading;
 pub use writer::Origin;
 
+use reading::Left;
 use writer::Writer;
 
 /// The database. Cheap to clone.
@@ -68,6 +71,7 @@ pub struct Store {
     writers: DatabaseConnection,
     writer: Writer,
     commits: Histogram,
+    left: Left,
 }
 
 /// What happens after a commit, before it is acknowledged; must not block.
@@ -102,13 +106,14 @@ impl Store {
     pub async fn open(url: &str, after_commit: AfterCommit) -> Result<Self, String> {
         let commits = commit_seconds()?;
         if is_postgres(url) {
-            let (writers, readers) = postgres::open(url).await?;
+            let left = Left::default();
+            let (writers, readers) = postgres::open(url, &left).await?;
             let writer = Writer::start_pooled(writers.clone(), after_commit, commits.clone());
-            return Ok(Self { readers, writers, writer, commits });
+            return Ok(Self { readers, writers, writer, commits, left });
         }
         let (writers, readers) = sqlite::open(url).await?;
         let writer = Writer::start_single(writers.clone(), after_commit, commits.clone());
-        Ok(Self { readers, writers, writer, commits })
+        Ok(Self { readers, writers, writer, commits, left: Left::default() })
     }
 
     /// How long the writer's transactions take.
@@ -168,6 +173,12 @@ impl Store {
     #[must_use]
     pub fn readers(&self) -> &DatabaseConnection {
         &self.readers
+    }
+
+    /// To be held by whoever reads for a client that may leave, or that is only waited for so long.
+    #[must_use]
+    pub fn reading(&self) -> Reading {
+        self.left.reading()
     }
 
     /// Runs `work` as one change and returns once it is durable. `work` is finished even when the

@@ -4,7 +4,7 @@
 //! planned and behind `planned_until`, or neither. The decision itself is
 //! [`crate::domain::planning::step`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use entity::firing::{self, Cause, Status};
 use entity::schedule::{self, Model, State};
@@ -61,16 +61,18 @@ pub async fn missed(store: &Store, now: Instant, limit: u64) -> Result<Vec<Sched
     let rows = firing::Entity::find()
         .select_only()
         .column(firing::Column::ScheduleId)
-        .distinct()
-        .filter(firing::Column::Status.eq(Status::Scheduled))
-        .filter(firing::Column::Cause.eq(Cause::Schedule))
-        .filter(firing::Column::Epoch.eq(0))
+        // Written out, and in the order of the due queue's index: parameters would not lead to it,
+        // and every pass of the planner would read all that is planned.
+        .filter(Expr::cust("status IN ('SCHEDULED', 'RETRYING')"))
+        .filter(Expr::cust("status = 'SCHEDULED' AND cause = 'SCHEDULE' AND epoch = 0"))
         .filter(firing::Column::DueAt.lt(missed_before(now)))
+        .order_by_asc(firing::Column::DueAt)
         .limit(limit)
         .into_model::<Row>()
         .all(store.readers())
         .await?;
-    Ok(rows.into_iter().map(|row| row.schedule_id).collect())
+    let ids: BTreeSet<ScheduleId> = rows.into_iter().map(|row| row.schedule_id).collect();
+    Ok(ids.into_iter().collect())
 }
 
 /// Advances the schedules that are due for planning, `limit` at most, and those in `also`; those
@@ -167,20 +169,20 @@ pub async fn cut(
     Ok(())
 }
 
-/// Gives what is planned and unclaimed another payload.
-pub async fn set_payload(change: &Change, id: ScheduleId, payload: &str) -> Result<()> {
+/// Gives what is planned and unclaimed the payload that the schedule has now.
+pub async fn set_payload(change: &Change, row: &Model) -> Result<()> {
     use firing::{Column, Entity};
     Entity::update_many()
-        .col_expr(Column::Payload, Expr::value(payload))
-        .filter(unclaimed(id))
+        .col_expr(Column::Payload, Expr::value(&*row.payload))
+        .filter(unclaimed(row.id))
         .exec(change.tx())
         .await?;
     Ok(())
 }
 
 /// Removes what is planned and unclaimed, for a schedule that is deleted.
-pub async fn remove(change: &Change, id: ScheduleId) -> Result<()> {
-    remove_waiting(change, id, Instant::MAX).await.map(drop)
+pub async fn remove(change: &Change, row: &Model) -> Result<()> {
+    remove_waiting(change, row.id, Instant::MAX).await.map(drop)
 }
 
 /// Ends the range that the next skipped instants would have extended, with its one event.

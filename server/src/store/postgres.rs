@@ -12,6 +12,7 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, Statement,
     TransactionTrait,
@@ -19,6 +20,7 @@ use sea_orm::{
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
+use super::reading::Left;
 use crate::limits::{
     EXECUTION_SECS_MAX, READ_CONNECTIONS, WRITE_API_CONNECTIONS, WRITE_EDIT_CONNECTIONS,
     WRITE_ENGINE_CONNECTIONS,
@@ -30,6 +32,8 @@ const VERSION_MIN: i64 = 150_000;
 const IDLE_IN_TRANSACTION: &str = "60s";
 /// How long a statement of the writer may take: far more than any should.
 const WRITE_STATEMENT: &str = "60s";
+/// How often the server looks whether the reader of a statement is still there (`reading.rs`).
+const CLIENT_CHECK: &str = "500ms";
 /// How long a change waits for a row that another one holds.
 const LOCK: &str = "10s";
 /// How long it waits for a connection.
@@ -38,15 +42,23 @@ const ACQUIRE_MAX: Duration = Duration::from_secs(10);
 const MIGRATION_LOCK: i64 = 0x62_65_6c_66_72_79;
 
 /// Opens the writer's pool and the readers' of the database at `url`, migrated.
-pub(super) async fn open(url: &str) -> Result<(DatabaseConnection, DatabaseConnection), String> {
+pub(super) async fn open(
+    url: &str,
+    left: &Left,
+) -> Result<(DatabaseConnection, DatabaseConnection), String> {
     let write = WRITE_API_CONNECTIONS + WRITE_EDIT_CONNECTIONS + WRITE_ENGINE_CONNECTIONS;
     let failed = |error: DbErr| format!("the database could not be opened: {}", plain(&error));
     knock(url).await.map_err(|why| format!("the database could not be opened: {why}"))?;
     let writers = Database::connect(options(url, write, Access::Write)).await.map_err(failed)?;
     check_version(&writers).await?;
     migrate(&writers).await.map_err(|error| format!("its schema: {}", plain(&error)))?;
-    let readers =
-        Database::connect(options(url, READ_CONNECTIONS, Access::Read)).await.map_err(failed)?;
+    let mut reading = options(url, READ_CONNECTIONS, Access::Read);
+    let left = left.clone();
+    reading.map_sqlx_postgres_pool_opts(move |pool| {
+        let left = left.clone();
+        pool.after_release(move |connection, _| left.clone().check(connection).boxed())
+    });
+    let readers = Database::connect(reading).await.map_err(failed)?;
     Ok((writers, readers))
 }
 
@@ -106,6 +118,7 @@ fn options(url: &str, connections: usize, access: Access) -> ConnectOptions {
                 Access::Read => options.options([
                     ("statement_timeout", read_ms.as_str()),
                     ("default_transaction_read_only", "on"),
+                    ("client_connection_check_interval", CLIENT_CHECK),
                 ]),
                 Access::Write => options.options([
                     ("statement_timeout", WRITE_STATEMENT),

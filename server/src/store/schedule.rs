@@ -57,6 +57,7 @@ pub async fn find_many(
 /// The first instant that is planned and unclaimed, for each of several schedules that has one.
 pub async fn first_planned(
     store: &Store,
+    project: ProjectId,
     ids: &[ScheduleId],
 ) -> Result<Vec<(ScheduleId, Instant)>> {
     #[derive(FromQueryResult)]
@@ -69,6 +70,7 @@ pub async fn first_planned(
         .column(firing::Column::ScheduleId)
         .column_as(firing::Column::NominalAt.min(), "first")
         .filter(firing::Column::ScheduleId.is_in(page::uuids(ids)))
+        .filter(firing::Column::ProjectId.eq(project))
         .filter(firing::Column::Status.eq(firing::Status::Scheduled))
         .filter(firing::Column::Cause.eq(firing::Cause::Schedule))
         .group_by(firing::Column::ScheduleId)
@@ -107,6 +109,11 @@ pub async fn list(
 /// How many live and match.
 pub async fn count(store: &Store, project: ProjectId, filter: &Filter) -> Result<u64> {
     Ok(live(project).filter(condition(filter)).count(store.readers()).await?)
+}
+
+/// How many live, as a change sees them.
+pub async fn count_live(change: &Change, project: ProjectId) -> Result<u64> {
+    Ok(live(project).count(change.tx()).await?)
 }
 
 /// Adds a schedule.

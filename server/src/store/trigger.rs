@@ -64,25 +64,34 @@ pub async fn find_many(store: &Store, project: ProjectId, ids: &[TriggerId]) -> 
     Ok(select.all(store.readers()).await?)
 }
 
+/// One trigger that lives, whatever its project: for a sender whom only its signature names.
+pub async fn find_for_sender(store: &Store, id: TriggerId) -> Result<Option<Model>> {
+    let select = Entity::find_by_id(id).filter(Column::DeletedAt.is_null());
+    Ok(select.one(store.readers()).await?)
+}
+
 /// One version, also of a trigger that was deleted.
 pub async fn find_version(
     store: &Store,
+    project: ProjectId,
     id: TriggerId,
     number: i32,
 ) -> Result<Option<version::Model>> {
-    Ok(version::Entity::find_by_id((id, number)).one(store.readers()).await?)
+    let found = find_versions(store, project, &[(id, number)]).await?;
+    Ok(found.into_iter().next())
 }
 
 /// Several versions, in any order.
 pub async fn find_versions(
     store: &Store,
+    project: ProjectId,
     keys: &[(TriggerId, i32)],
 ) -> Result<Vec<version::Model>> {
     let keys = keys.iter().map(|(id, number)| {
         let id = version::Column::TriggerId.eq(*id);
         Condition::all().add(id).add(version::Column::Number.eq(*number))
     });
-    let select = version::Entity::find().filter(keys.fold(Condition::any(), Condition::add));
+    let select = versions(project).filter(keys.fold(Condition::any(), Condition::add));
     Ok(select.all(store.readers()).await?)
 }
 
@@ -92,8 +101,15 @@ pub async fn get(change: &Change, project: ProjectId, id: TriggerId) -> Result<O
 }
 
 /// One version, as a change sees it.
-pub async fn get_version(change: &Change, id: TriggerId, number: i32) -> Result<version::Model> {
-    version::Entity::find_by_id((id, number))
+pub async fn get_version(
+    change: &Change,
+    project: ProjectId,
+    id: TriggerId,
+    number: i32,
+) -> Result<version::Model> {
+    versions(project)
+        .filter(version::Column::TriggerId.eq(id))
+        .filter(version::Column::Number.eq(number))
         .one(change.tx())
         .await?
         .ok_or_else(|| Error::Internal(format!("{id} has no version {number}")))
@@ -103,6 +119,7 @@ pub async fn get_version(change: &Change, id: TriggerId, number: i32) -> Result<
 /// time, each with that bound.
 pub async fn limits(
     change: &Change,
+    project: ProjectId,
     ids: impl Iterator<Item = TriggerId>,
 ) -> Result<HashMap<TriggerId, i32>> {
     let mut ids: Vec<TriggerId> = ids.collect();
@@ -114,6 +131,7 @@ pub async fn limits(
             .select_only()
             .columns([Column::Id, Column::Concurrency])
             .filter(Column::Id.is_in(page::uuids(run)))
+            .filter(Column::ProjectId.eq(project))
             .filter(Column::Concurrency.is_not_null())
             .into_tuple::<(TriggerId, i32)>()
             .all(change.tx())
@@ -124,10 +142,13 @@ pub async fn limits(
 }
 
 /// How many triggers that live name this action.
-pub async fn count_naming(change: &Change, action: ActionId) -> Result<u64> {
-    let select =
-        Entity::find().filter(Column::ActionId.eq(action)).filter(Column::DeletedAt.is_null());
-    Ok(select.count(change.tx()).await?)
+pub async fn count_naming(change: &Change, project: ProjectId, action: ActionId) -> Result<u64> {
+    Ok(live(project).filter(Column::ActionId.eq(action)).count(change.tx()).await?)
+}
+
+/// How many live, as a change sees them.
+pub async fn count_live(change: &Change, project: ProjectId) -> Result<u64> {
+    Ok(live(project).count(change.tx()).await?)
 }
 
 /// A page of the triggers that live.
@@ -176,10 +197,16 @@ pub async fn set(change: &Change, row: &Model) -> Result<()> {
 
 /// Uses a test trigger up; `false` when somebody else did before. What its schedules planned goes
 /// with it.
-pub async fn set_consumed(change: &Change, id: TriggerId, at: Instant) -> Result<bool> {
+pub async fn set_consumed(
+    change: &Change,
+    project: ProjectId,
+    id: TriggerId,
+    at: Instant,
+) -> Result<bool> {
     let done = Entity::update_many()
         .col_expr(Column::ConsumedAt, Expr::value(at.millis()))
         .filter(Column::Id.eq(id))
+        .filter(Column::ProjectId.eq(project))
         .filter(Column::ConsumedAt.is_null())
         .exec(change.tx())
         .await?;
@@ -192,11 +219,17 @@ pub async fn set_consumed(change: &Change, id: TriggerId, at: Instant) -> Result
 
 /// Deletes a test trigger whose one firing is over, with its schedules; a trigger that is no test
 /// stays.
-pub async fn delete_test(change: &Change, id: TriggerId, at: Instant) -> Result<()> {
+pub async fn delete_test(
+    change: &Change,
+    project: ProjectId,
+    id: TriggerId,
+    at: Instant,
+) -> Result<()> {
     let db = change.tx();
     Entity::update_many()
         .col_expr(Column::DeletedAt, Expr::value(at.millis()))
         .filter(Column::Id.eq(id))
+        .filter(Column::ProjectId.eq(project))
         .filter(Column::IsTest.eq(true))
         .filter(Column::DeletedAt.is_null())
         .exec(db)
@@ -234,6 +267,19 @@ async fn end_schedules(change: &Change, id: TriggerId) -> Result<()> {
 
 fn live(project: ProjectId) -> sea_orm::Select<Entity> {
     Entity::find().filter(Column::ProjectId.eq(project)).filter(Column::DeletedAt.is_null())
+}
+
+/// The versions of a project's triggers, also of those that were deleted.
+fn versions(project: ProjectId) -> sea_orm::Select<version::Entity> {
+    let mut of_project = Query::select();
+    of_project
+        .expr(Expr::val(1))
+        .from(Entity)
+        .and_where(
+            Expr::col((Entity, Column::Id)).equals((version::Entity, version::Column::TriggerId)),
+        )
+        .and_where(Expr::col((Entity, Column::ProjectId)).eq(project));
+    version::Entity::find().filter(Expr::exists(of_project))
 }
 
 fn condition(filter: &Filter, backend: DbBackend) -> Condition {

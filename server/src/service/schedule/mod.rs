@@ -10,8 +10,6 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::app::App;
-use crate::clock::stamped_at;
-use crate::domain::event::{Stamp, definition};
 use crate::domain::outbox::Notice;
 use crate::domain::page::{Page, Slice};
 use crate::domain::plan::Spec;
@@ -21,8 +19,9 @@ use crate::domain::text::Check;
 use crate::error::{Error, Problem, Result, refuse_if_any};
 use crate::limits::{NAME_CHARS_MAX, PAYLOAD_BYTES_MAX, SCHEDULES_PER_TRIGGER_MAX};
 use crate::service::action::expect_version;
+use crate::service::audit::{self, What};
 use crate::service::once::Once;
-use crate::service::{Caller, Scope};
+use crate::service::{Caller, Scope, quota};
 use crate::store::{Change, Lock, Origin, event, plan, schedule as store, trigger as triggers};
 
 mod spec;
@@ -98,6 +97,7 @@ pub async fn create(
                 let trigger = get_trigger(change, caller.project, trigger).await?;
                 let others = store::get_of_trigger(change, caller.project, trigger.id).await?;
                 check_count(others.len() + 1)?;
+                quota::admit_schedules(change, caller.project, "", 1).await?;
                 let Some(checked) = checked else { return Err(nothing_checked()) };
                 check_payload(change, &trigger, &checked).await?;
                 let made = insert(&app, change, &trigger, vec![checked], now).await?;
@@ -146,7 +146,7 @@ pub async fn update(app: &App, caller: &Caller, input: Update) -> Result<row::Mo
                     row.spec = text;
                     replan(&app, change, &mut row, &trigger, Reason::Superseded, now).await?;
                 } else if is_new_payload {
-                    plan::set_payload(change, row.id, &row.payload).await?;
+                    plan::set_payload(change, &row).await?;
                 }
                 touch(change, &mut row, now).await?;
                 advance(&app, change, &row, now).await?;
@@ -220,7 +220,7 @@ pub async fn pause(
                 }
                 row.state = State::Paused;
                 row.pause_reason = reason;
-                row.paused_by = Some(caller.key.to_string());
+                row.paused_by = Some(caller.by.to_string());
                 touch(change, &mut row, now).await?;
                 let event = changed(&app, &caller, "schedule.paused", &row, &trigger);
                 event::insert(change, vec![event]).await?;
@@ -374,7 +374,7 @@ pub(super) async fn remove(
     trigger: &trigger::Model,
     now: Instant,
 ) -> Result<()> {
-    plan::remove(change, row.id).await?;
+    plan::remove(change, row).await?;
     plan::close_range(change, app.ids(), row, trigger).await?;
     row.deleted_at = Some(now);
     row.plan_at = None;
@@ -459,7 +459,8 @@ async fn violations(
     payload: &str,
     field: &str,
 ) -> Result<()> {
-    let version = triggers::get_version(change, trigger.id, trigger.definition).await?;
+    let (project, number) = (trigger.project_id, trigger.definition);
+    let version = triggers::get_version(change, project, trigger.id, number).await?;
     let Some(schema) = super::trigger::compile_stored(&version)? else { return Ok(()) };
     let payload = serde_json::from_str(payload).unwrap_or(Value::Null);
     let problems = schema.violations(&payload).into_iter();
@@ -491,10 +492,9 @@ fn changed(
     row: &row::Model,
     trigger: &trigger::Model,
 ) -> entity::event::Model {
-    let id: entity::EventId = app.ids().make();
-    let stamp = Stamp { id, at: stamped_at(id.0), project: caller.project };
     let name = row.name.as_deref().unwrap_or("unnamed");
-    let mut event = definition(stamp, kind, &caller.key.to_string(), format!("schedule {name}"));
+    let what = What { noun: "schedule", id: &row.id, name };
+    let mut event = audit::entry(app, caller, kind, &what);
     event.trigger_id = Some(trigger.id);
     event.trigger_name = Some(trigger.name.clone());
     event.schedule_kind = Some(row.kind);

@@ -78,7 +78,8 @@ pub async fn export(
 async fn begin(store: &Store) -> Result<DatabaseTransaction> {
     let db = store.readers();
     if db.get_database_backend() != DbBackend::Postgres {
-        return Ok(db.begin().await?);
+        // Readers are given their time (`sqlite.rs`), and whoever reads the lines may be slow.
+        return Ok(store.writers.begin().await?);
     }
     let options = TransactionOptions {
         isolation_level: Some(IsolationLevel::RepeatableRead),
@@ -86,7 +87,7 @@ async fn begin(store: &Store) -> Result<DatabaseTransaction> {
         ..TransactionOptions::default()
     };
     let snapshot = db.begin_with_options(options).await?;
-    // Whoever reads the lines may be slow.
+    // For the same reason.
     snapshot.execute_unprepared("SET LOCAL statement_timeout = 0").await?;
     Ok(snapshot)
 }
