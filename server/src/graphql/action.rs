@@ -186,6 +186,7 @@ payload!(
     }
 );
 
+/// A named, versioned graph of stages.
 #[Object]
 impl Action {
     /// Identity.
@@ -210,7 +211,7 @@ impl Action {
 
     /// The stages that new firings run.
     async fn stages(&self, ctx: &Context<'_>) -> Result<Vec<Stage>> {
-        let body = action::stages(app(ctx), self.0.id, self.0.definition).await?;
+        let body = action::stages(app(ctx), caller(ctx), self.0.id, self.0.definition).await?;
         Ok(stages(body))
     }
 
@@ -232,7 +233,11 @@ pub struct ActionQuery;
 #[Object]
 impl ActionQuery {
     /// One action; null when there is none.
-    async fn action(&self, ctx: &Context<'_>, by: ActionBy) -> Result<Option<Action>> {
+    async fn action(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which.")] by: ActionBy,
+    ) -> Result<Option<Action>> {
         caller(ctx).require(Scope::Read)?;
         let found = match by {
             ActionBy::Id(id) => action::find(app(ctx), caller(ctx), parse_id("id", &id)?).await?,
@@ -273,7 +278,7 @@ impl ActionMutation {
     async fn action_create(
         &self,
         ctx: &Context<'_>,
-        input: ActionCreateInput,
+        #[graphql(desc = "What is asked for.")] input: ActionCreateInput,
     ) -> Result<Option<ActionCreatePayload>> {
         let path = StagePath::new("stages", &input.stages);
         let create = action::Create {
@@ -290,7 +295,7 @@ impl ActionMutation {
     async fn action_update(
         &self,
         ctx: &Context<'_>,
-        input: ActionUpdateInput,
+        #[graphql(desc = "What is asked for.")] input: ActionUpdateInput,
     ) -> Result<Option<ActionUpdatePayload>> {
         ActionUpdatePayload::of(update(ctx, input).await)
     }
@@ -299,7 +304,7 @@ impl ActionMutation {
     async fn action_delete(
         &self,
         ctx: &Context<'_>,
-        input: ActionDeleteInput,
+        #[graphql(desc = "What is asked for.")] input: ActionDeleteInput,
     ) -> Result<Option<ActionDeletePayload>> {
         let done = match parse_id("id", &input.id) {
             Ok(id) => action::delete(app(ctx), caller(ctx), id, input.expected_version).await,

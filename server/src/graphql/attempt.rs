@@ -20,6 +20,7 @@ pub enum AttemptStatus {
     LeaseExpired,
 }
 
+/// One try of one stage of a firing.
 #[Object]
 impl Attempt {
     /// Identity.

@@ -65,6 +65,7 @@ macro_rules! connection {
             node: $node,
         }
 
+        /// A page of a list: rows with their places, and where the page lies.
         #[async_graphql::Object]
         impl $connection {
             /// The rows with their places.

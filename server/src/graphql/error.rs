@@ -38,6 +38,8 @@ pub enum UserErrorCode {
     NotFound,
     /// The state of the object, or somebody else's change, forbids it.
     Conflict,
+    /// A quota of the project is used up.
+    QuotaExceeded,
 }
 
 impl From<Error> for Failure {
@@ -96,6 +98,7 @@ impl From<Problem> for UserError {
             code: match problem.code {
                 Code::NotFound => UserErrorCode::NotFound,
                 Code::Conflict => UserErrorCode::Conflict,
+                Code::Quota => UserErrorCode::QuotaExceeded,
                 _ => UserErrorCode::BadUserInput,
             },
             field: Some(problem.field).filter(|field| !field.is_empty()),

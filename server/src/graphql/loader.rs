@@ -31,7 +31,7 @@ pub struct TriggerKey(pub ProjectId, pub TriggerId);
 
 /// A definition of a trigger by number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct TriggerVersionKey(pub TriggerId, pub i32);
+pub struct TriggerVersionKey(pub ProjectId, pub TriggerId, pub i32);
 
 /// An action by id.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,7 +47,7 @@ pub struct ScheduleKey(pub ProjectId, pub ScheduleId);
 
 /// The first planned instant of a schedule.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct FirstPlanned(pub ScheduleId);
+pub struct FirstPlanned(pub ProjectId, pub ScheduleId);
 
 /// A firing by id.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -138,9 +138,12 @@ impl Loader<FirstPlanned> for Batch {
     type Error = Arc<Error>;
 
     async fn load(&self, keys: &[FirstPlanned]) -> Shared<HashMap<FirstPlanned, Instant>> {
-        let ids: Vec<ScheduleId> = keys.iter().map(|key| key.0).collect();
-        let rows = store::schedule::first_planned(self.app.store(), &ids).await?;
-        Ok(rows.into_iter().map(|(id, at)| (FirstPlanned(id), at)).collect())
+        let mut found = HashMap::with_capacity(keys.len());
+        for (project, ids) in by_project(keys.iter().map(|key| (key.0, key.1))) {
+            let rows = store::schedule::first_planned(self.app.store(), project, &ids).await?;
+            found.extend(rows.into_iter().map(|(id, at)| (FirstPlanned(project, id), at)));
+        }
+        Ok(found)
     }
 }
 
@@ -152,11 +155,13 @@ impl Loader<TriggerVersionKey> for Batch {
         &self,
         keys: &[TriggerVersionKey],
     ) -> Shared<HashMap<TriggerVersionKey, trigger_version::Model>> {
-        let pairs: Vec<(TriggerId, i32)> = keys.iter().map(|key| (key.0, key.1)).collect();
-        let rows = store::trigger::find_versions(self.app.store(), &pairs).await?;
-        let keyed =
-            |row: trigger_version::Model| (TriggerVersionKey(row.trigger_id, row.number), row);
-        Ok(rows.into_iter().map(keyed).collect())
+        let mut found = HashMap::with_capacity(keys.len());
+        for (project, pairs) in by_project(keys.iter().map(|key| (key.0, (key.1, key.2)))) {
+            for row in store::trigger::find_versions(self.app.store(), project, &pairs).await? {
+                found.insert(TriggerVersionKey(project, row.trigger_id, row.number), row);
+            }
+        }
+        Ok(found)
     }
 }
 

@@ -22,12 +22,15 @@ pub mod guard;
 mod loader;
 mod node;
 pub mod order;
+mod project;
 mod scalar;
 mod schedule;
 mod server;
 mod stage_path;
 mod timer;
 mod trigger;
+
+pub use event::LastEventId;
 
 /// The executable schema.
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
@@ -36,10 +39,12 @@ pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 #[derive(MergedObject, Default)]
 pub struct Query(
     action::ActionQuery,
+    api_key::ApiKeyQuery,
     event::EventQuery,
     firing::FiringQuery,
     forecast::ForecastQuery,
     node::NodeQuery,
+    project::ProjectQuery,
     schedule::ScheduleQuery,
     server::ServerQuery,
     timer::TimerQuery,
@@ -51,8 +56,10 @@ pub struct Query(
 #[derive(MergedObject, Default)]
 pub struct Mutation(
     action::ActionMutation,
+    api_key::ApiKeyMutation,
     event::EventMutation,
     firing::FiringMutation,
+    project::ProjectMutation,
     schedule::ScheduleMutation,
     timer::TimerMutation,
     trigger::TriggerMutation,

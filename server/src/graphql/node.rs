@@ -1,19 +1,23 @@
 //! `node(id)`: any object by its id, whose prefix says of which noun it is.
 
 use async_graphql::{Context, ID, Interface, Object};
-use entity::{ActionId, EventId, FiringId, ScheduleId, TimerId, TriggerId, TypedId};
+use entity::{
+    ActionId, EventId, FiringId, KeyId, ProjectId, ScheduleId, TimerId, TriggerId, TypedId,
+};
 
 use super::action::Action;
+use super::api_key::ApiKey;
 use super::error::Result;
 use super::event::Event;
 use super::firing::Firing;
 use super::loader::{app, caller};
+use super::project::Project;
 use super::schedule::Schedule;
 use super::timer::Timer;
 use super::trigger::Trigger;
 use crate::error::Error;
 use crate::limits::NODES_MAX;
-use crate::service::{Scope, action, event, firing, schedule, timer, trigger};
+use crate::service::{Scope, action, api_key, event, firing, project, schedule, timer, trigger};
 
 /// Anything that has an id.
 #[derive(Interface)]
@@ -25,10 +29,14 @@ use crate::service::{Scope, action, event, firing, schedule, timer, trigger};
 pub enum Node {
     /// An action.
     Action(Action),
+    /// An API key; needs ADMIN.
+    ApiKey(ApiKey),
     /// An entry of the log.
     Event(Event),
     /// A firing.
     Firing(Firing),
+    /// A project.
+    Project(Project),
     /// A schedule.
     Schedule(Schedule),
     /// A timer.
@@ -88,6 +96,12 @@ async fn find(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         }
         FiringId::PREFIX => {
             firing::find(app, caller, FiringId(uuid)).await?.map(|row| Firing(row).into())
+        }
+        KeyId::PREFIX => {
+            api_key::find(app, caller, KeyId(uuid)).await?.map(|row| ApiKey(row).into())
+        }
+        ProjectId::PREFIX => {
+            project::find(app, caller, ProjectId(uuid)).await?.map(|row| Project(row).into())
         }
         ScheduleId::PREFIX => {
             schedule::find(app, caller, ScheduleId(uuid)).await?.map(|row| Schedule(row).into())

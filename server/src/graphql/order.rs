@@ -1,4 +1,5 @@
-//! The order of a response: that of the selections, which async-graphql gives up for speed.
+//! The order of a response: that of the selections, which async-graphql gives up for speed; and the
+//! nulls of fields that failed, which it leaves out.
 //!
 //! Source: the GraphQL specification (October 2021), section 7.2.2: the serialised map should keep
 //! the order in which fields were requested, so that people and diffs can read it.
@@ -6,7 +7,7 @@
 use std::collections::HashMap;
 
 use async_graphql::parser::types::{FragmentDefinition, Selection, SelectionSet};
-use async_graphql::{Name, Positioned, Value};
+use async_graphql::{Name, PathSegment, Positioned, ServerError, Value};
 
 type Fragments = HashMap<Name, Positioned<FragmentDefinition>>;
 
@@ -67,6 +68,28 @@ impl Order {
     }
 }
 
+/// Puts a null where a field failed that may be null (section 6.4.4 of the specification): each error
+/// says where.
+pub fn fill(value: &mut Value, errors: &[ServerError]) {
+    errors.iter().for_each(|error| fill_at(value, &error.path));
+}
+
+fn fill_at(value: &mut Value, path: &[PathSegment]) {
+    let Some((first, rest)) = path.split_first() else { return };
+    match (value, first) {
+        (Value::Object(fields), PathSegment::Field(name)) => match fields.get_mut(name.as_str()) {
+            Some(field) => fill_at(field, rest),
+            None => drop(fields.insert(Name::new(name), Value::Null)),
+        },
+        (Value::List(items), PathSegment::Index(index)) => {
+            if let Some(item) = items.get_mut(*index) {
+                fill_at(item, rest);
+            }
+        }
+        _ => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +103,24 @@ mod tests {
             panic!("one operation without a name");
         };
         Order::of(&operation.node.selection_set.node, &document.fragments)
+    }
+
+    #[test]
+    fn a_field_that_failed_is_null() {
+        let path = |path: &[&str]| {
+            let mut error = ServerError::new("it failed", None);
+            let segment = |part: &&str| match part.parse() {
+                Ok(index) => PathSegment::Index(index),
+                Err(_) => PathSegment::Field((*part).to_owned()),
+            };
+            error.path = path.iter().map(segment).collect();
+            error
+        };
+        let mut answer = value!({ "a": [{ "b": 1 }, null], "c": null });
+        let errors =
+            [path(&["d"]), path(&["a", "0", "e"]), path(&["a", "1", "e"]), path(&["c", "e"])];
+        fill(&mut answer, &errors);
+        assert_eq!(answer.to_string(), "{a: [{b: 1, e: null}, null], c: null, d: null}");
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub struct Duration(pub i64);
 #[derive(Clone, Debug, PartialEq)]
 pub struct Json(pub serde_json::Value);
 
+/// A point in time, RFC 3339, such as `2026-11-21T09:00:00Z`. Any offset is accepted; answers are
+/// in UTC, to the millisecond.
 #[Scalar(name = "DateTime", specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339")]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -34,6 +36,8 @@ impl ScalarType for DateTime {
     }
 }
 
+/// A length of time, ISO 8601, such as `PT1H20M` or `P2D`; weeks, days, hours, minutes and seconds
+/// to the millisecond. Years and months are refused, because their length varies.
 #[Scalar(name = "Duration", specified_by_url = "https://www.iso.org/standard/70907.html")]
 impl ScalarType for Duration {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -46,6 +50,7 @@ impl ScalarType for Duration {
     }
 }
 
+/// Any JSON value.
 #[Scalar(name = "JSON", specified_by_url = "https://www.rfc-editor.org/rfc/rfc8259")]
 impl ScalarType for Json {
     fn parse(value: Value) -> InputValueResult<Self> {

@@ -141,6 +141,7 @@ pub struct TimersStartPayload {
     user_errors: Vec<UserError>,
 }
 
+/// A one-shot countdown.
 #[Object]
 impl Timer {
     /// Identity; the firing's id has the same 26 characters.
@@ -237,7 +238,7 @@ impl TimerMutation {
     async fn timer_start(
         &self,
         ctx: &Context<'_>,
-        input: TimerStartInput,
+        #[graphql(desc = "What is asked for.")] input: TimerStartInput,
     ) -> Result<Option<TimerStartPayload>> {
         let TimerStartInput { length, target, payload, idempotency_key } = input;
         let timer = TimerInput { length, target, payload };
@@ -250,7 +251,7 @@ impl TimerMutation {
     async fn timers_start(
         &self,
         ctx: &Context<'_>,
-        input: TimersStartInput,
+        #[graphql(desc = "What is asked for.")] input: TimersStartInput,
     ) -> Result<Option<TimersStartPayload>> {
         let made = start(ctx, "timers", input.timers, input.idempotency_key).await;
         let answer = match settle(made)? {
@@ -267,7 +268,7 @@ impl TimerMutation {
     async fn timer_cancel(
         &self,
         ctx: &Context<'_>,
-        input: TimerCancelInput,
+        #[graphql(desc = "What is asked for.")] input: TimerCancelInput,
     ) -> Result<Option<TimerCancelPayload>> {
         let done = match parse_id("id", &input.id) {
             Ok(id) => timer::cancel(app(ctx), caller(ctx), id).await,

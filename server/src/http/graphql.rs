@@ -1,5 +1,5 @@
 //! `POST` and `GET /graphql`: GraphQL over HTTP as `graphql-http` audits it, and the door to the
-//! WebSocket on the same path. Mounted by `http/mod.rs`.
+//! streams and to the WebSocket on the same path. Mounted by `http/mod.rs`.
 //!
 //! The order of the checks is the order of what a stranger can make the server do: media type,
 //! shutdown, key, content type, body, parameters, guard, and only then the execution. Status codes
@@ -12,19 +12,21 @@ use async_graphql::parser::types::OperationType;
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection};
-use axum::extract::{Extension, RawQuery, State as FromState};
+use axum::extract::{RawQuery, State as FromState};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use axum::routing::get;
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
+use crate::graphql::LastEventId;
 use crate::graphql::guard::GuardError;
+use crate::http::execute::{NotBegun, Prepared};
 use crate::http::negotiate::{Media, negotiate};
 use crate::http::params::Params;
 use crate::http::status::{self, Outcome, Refusal};
-use crate::http::websocket::{self, Sockets};
-use crate::http::{State, credential, execute};
+use crate::http::stream::{self, Framing, Opened};
+use crate::http::{State, credential, execute, websocket};
 use crate::limits::{BODY_BYTES_MAX, EXECUTION_SECS_MAX};
 use crate::service::{Caller, api_key};
 
@@ -32,42 +34,41 @@ use crate::service::{Caller, api_key};
 /// the connection closes would see a reset instead of the 413.
 const BODY_BYTES_DRAINED_MAX: usize = 8 * BODY_BYTES_MAX;
 
-/// The routes `/graphql` and `/graphql/ws`. `sockets` counts the WebSockets of this process.
-pub fn routes(sockets: Sockets) -> Router<State> {
+/// By which a reader of events says where it was.
+const LAST_EVENT_ID: &str = "last-event-id";
+
+/// The routes `/graphql` and `/graphql/ws`.
+pub fn routes() -> Router<State> {
     Router::new()
         .route("/graphql", get(on_get).post(on_post).fallback(on_other))
         .route("/graphql/ws", get(on_socket).fallback(on_other))
-        .layer(Extension(sockets))
 }
 
 type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
 async fn on_socket(
     FromState(state): FromState<State>,
-    Extension(sockets): Extension<Sockets>,
     upgrade: Upgrade,
     headers: HeaderMap,
 ) -> Response {
-    websocket::open(state, sockets, upgrade, &headers)
+    websocket::open(state, upgrade, &headers)
 }
 
 async fn on_get(
     FromState(state): FromState<State>,
-    Extension(sockets): Extension<Sockets>,
     upgrade: Upgrade,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
     if headers.contains_key(header::UPGRADE) {
-        return websocket::open(state, sockets, upgrade, &headers);
+        return websocket::open(state, upgrade, &headers);
     }
     match negotiate(&headers, &Media::OF_GET) {
         None => Refusal::NotAcceptable.respond(Media::Json),
         Some(Media::Html) => status::to_playground(),
         Some(media) => {
             let query = query.unwrap_or_default();
-            let outcome = answer(&state, &headers, Source::Get(&query)).await;
-            respond(media, outcome)
+            answer(&state, &headers, media, Source::Get(&query)).await
         }
     }
 }
@@ -76,20 +77,12 @@ async fn on_post(FromState(state): FromState<State>, headers: HeaderMap, body: B
     let Some(media) = negotiate(&headers, &Media::OF_POST) else {
         return Refusal::NotAcceptable.respond(Media::Json);
     };
-    let outcome = answer(&state, &headers, Source::Post(body)).await;
-    respond(media, outcome)
+    answer(&state, &headers, media, Source::Post(body)).await
 }
 
 async fn on_other() -> Response {
     let message = "GraphQL is served by GET and POST.";
     Refusal::MethodNotAllowed { allow: "GET, POST", message }.respond(Media::Json)
-}
-
-fn respond(media: Media, outcome: Result<Outcome, Refusal>) -> Response {
-    match outcome {
-        Ok(outcome) => status::executed(media, outcome),
-        Err(refusal) => refusal.respond(media),
-    }
 }
 
 /// Where the parameters are.
@@ -98,33 +91,73 @@ enum Source<'a> {
     Post(Body),
 }
 
-async fn answer(
+/// An answer in `media`, whatever becomes of the request.
+async fn answer(state: &State, headers: &HeaderMap, media: Media, source: Source<'_>) -> Response {
+    let answered = match stream::framing(media) {
+        None => one(state, headers, source).await.map(|outcome| status::executed(media, outcome)),
+        Some(framing) => streamed(state, headers, framing, source).await,
+    };
+    answered.unwrap_or_else(|refusal| refusal.respond(media))
+}
+
+/// A stream of results; what is wrong with the request itself is one of them.
+async fn streamed(
+    state: &State,
+    headers: &HeaderMap,
+    framing: &'static dyn Framing,
+    source: Source<'_>,
+) -> Result<Response, Refusal> {
+    let prepared = match prepare(state, headers, source).await {
+        Ok(prepared) => Ok(resume(headers, prepared)),
+        Err(NotBegun::Request(error)) => Err(error),
+        Err(NotBegun::Refused(refusal)) => return Err(refusal),
+    };
+    stream::open(state, Opened { framing, credential: credential::of_headers(headers), prepared })
+}
+
+/// The outcome of a query or a mutation.
+async fn one(state: &State, headers: &HeaderMap, source: Source<'_>) -> Result<Outcome, Refusal> {
+    match prepare(state, headers, source).await {
+        Err(NotBegun::Refused(refusal)) => Err(refusal),
+        Err(NotBegun::Request(error)) => Ok(Outcome::RequestError(vec![error])),
+        Ok(prepared) if prepared.kind == OperationType::Subscription => {
+            Ok(Outcome::RequestError(vec![no_subscription()]))
+        }
+        Ok(prepared) => execute::once(state, prepared).await,
+    }
+}
+
+/// Every check before the execution.
+async fn prepare(
     state: &State,
     headers: &HeaderMap,
     source: Source<'_>,
-) -> Result<Outcome, Refusal> {
+) -> Result<Prepared, NotBegun> {
     if state.app.shutdown().is_begun() {
-        return Err(Refusal::Unavailable("The server is shutting down.".to_owned()));
+        let refusal = Refusal::Unavailable("The server is shutting down.".to_owned());
+        return Err(NotBegun::Refused(refusal));
     }
-    let caller = authenticate(state, headers).await?;
+    let caller = authenticate(state, headers).await.map_err(NotBegun::Refused)?;
     let is_get = matches!(source, Source::Get(_));
     let params = match source {
-        Source::Get(query) => Params::from_query_string(query).map_err(Refusal::BadRequest)?,
-        Source::Post(body) => read_params(headers, body).await?,
+        Source::Get(query) => Params::from_query_string(query).map_err(Refusal::BadRequest),
+        Source::Post(body) => read_params(headers, body).await,
     };
-    let prepared = match execute::prepare(params, caller) {
-        Ok(prepared) => prepared,
-        Err(error) => return Ok(Outcome::RequestError(vec![error])),
-    };
-    match prepared.kind {
-        OperationType::Mutation if is_get => {
-            Err(Refusal::MethodNotAllowed { allow: "POST", message: "A mutation needs POST." })
-        }
-        OperationType::Subscription => Ok(Outcome::RequestError(vec![no_subscription()])),
-        OperationType::Query | OperationType::Mutation => {
-            execute::once(&state.schema, prepared).await
-        }
+    let prepared = execute::prepare(state, params.map_err(NotBegun::Refused)?, caller)?;
+    if is_get && prepared.kind == OperationType::Mutation {
+        let message = "A mutation needs POST.";
+        return Err(NotBegun::Refused(Refusal::MethodNotAllowed { allow: "POST", message }));
     }
+    Ok(prepared)
+}
+
+/// Lets the live log go on where the client says that it was.
+fn resume(headers: &HeaderMap, mut prepared: Prepared) -> Prepared {
+    let id = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
+    if let Some(id) = id.filter(|id| !id.is_empty()) {
+        prepared.request = prepared.request.data(LastEventId(id.to_owned()));
+    }
+    prepared
 }
 
 async fn authenticate(state: &State, headers: &HeaderMap) -> Result<Caller, Refusal> {
@@ -177,7 +210,8 @@ async fn read(body: Body) -> Result<Vec<u8>, Refusal> {
 }
 
 fn no_subscription() -> ServerError {
-    let message = "A subscription needs the WebSocket (graphql-transport-ws) of this path.";
+    let message = "A subscription needs the WebSocket (graphql-transport-ws) of this path, or \
+                   Accept: text/event-stream.";
     GuardError::Invalid(message.to_owned(), Vec::new()).into()
 }
 

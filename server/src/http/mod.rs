@@ -17,18 +17,26 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::app::App;
 use crate::config::Role;
 use crate::graphql::{self as schema, Schema};
+use crate::http::live::{Keys, Places};
+use crate::http::persisted::Persisted;
+use crate::http::rate::Rates;
 use crate::limits::DRAIN_SECS_MAX;
 
 pub mod credential;
 pub mod execute;
 pub mod graphql;
 pub mod health;
+pub mod live;
 pub mod metrics;
 pub mod negotiate;
+pub mod origin;
 pub mod params;
+pub mod persisted;
 pub mod playground;
+pub mod rate;
 pub mod rest;
 pub mod status;
+pub mod stream;
 pub mod websocket;
 
 /// What every handler shares. Cheap to clone.
@@ -38,20 +46,49 @@ pub struct State {
     pub app: App,
     /// The executable schema.
     pub schema: Schema,
-    /// Origins besides the server's own from which browsers may open a WebSocket.
+    /// Origins besides the server's own whose pages may speak to it.
     pub allowed_origins: Arc<[String]>,
+    /// Room for sockets and streams.
+    pub places: Places,
+    /// The keys of sockets and streams, which are looked at again and again.
+    pub keys: Keys,
+    /// Queries that clients send by their hash.
+    pub persisted: Persisted,
+    /// How much each key may use.
+    pub rates: Rates,
 }
 
-/// Every route over `app` that its roles call for. `sockets` counts the WebSockets of this process.
-pub fn router(app: &App, sockets: websocket::Sockets) -> Router {
-    let state =
-        State { app: app.clone(), schema: schema::schema(app), allowed_origins: Arc::default() };
+impl State {
+    /// What the handlers of `app` share; `places` is the room for what lives long.
+    #[must_use]
+    pub fn new(app: &App, places: Places) -> Self {
+        let settings = app.settings();
+        Self {
+            schema: schema::schema(app),
+            allowed_origins: settings.allowed_origins.as_slice().into(),
+            places,
+            keys: Keys::default(),
+            persisted: Persisted::default(),
+            rates: Rates::new(settings.rate_limit, settings.rate_burst, app.clock().clone()),
+            app: app.clone(),
+        }
+    }
+}
+
+/// Every route over `app` that its roles call for; `places` is the room for what lives long.
+pub fn router(app: &App, places: Places) -> Router {
+    let state = State::new(app, places);
     let routes = if app.settings().roles.has(Role::Api) {
-        Router::new()
+        let in_time = axum::middleware::from_fn_with_state(app.clone(), rest::in_time);
+        let routes = Router::new()
             .route("/", get(|| async { Redirect::to("/playground") }))
-            .merge(graphql::routes(sockets))
-            .merge(rest::routes())
-            .merge(playground::routes())
+            .merge(graphql::routes())
+            .merge(rest::routes().layer(in_time))
+            .merge(playground::routes());
+        match origin::layer(&state.allowed_origins) {
+            Some(layer) => routes.layer(layer),
+            None => routes,
+        }
     } else {
         Router::new().fallback(no_api)
     };
@@ -77,14 +114,14 @@ async fn no_api(FromState(state): FromState<State>) -> (StatusCode, Json<Value>)
 /// # Errors
 /// The listener's own.
 pub async fn serve(app: App, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
-    let sockets = websocket::Sockets::default();
-    let router = router(&app, sockets.clone());
+    let places = Places::default();
+    let router = router(&app, places.clone());
     let serving = async {
         axum::serve(listener, router)
             .with_graceful_shutdown(stop.clone().cancelled_owned())
             .await?;
         // The server does not wait for upgraded connections by itself.
-        sockets.all_closed().await;
+        places.all_left().await;
         Ok(())
     };
     tokio::select! {

@@ -6,6 +6,11 @@
 
 use axum::http::{HeaderMap, header};
 
+/// The parameter by which a client says that it knows multipart subscriptions.
+const SPEC_PARAMETER: &str = "subscriptionSpec";
+/// The version that is spoken here.
+const SPEC_VERSION: &str = "1.0";
+
 /// A media type that `/graphql` can answer with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Media {
@@ -15,22 +20,33 @@ pub enum Media {
     GraphqlResponse,
     /// `text/html`: a browser, to be sent to the playground.
     Html,
+    /// `text/event-stream`: server-sent events.
+    EventStream,
+    /// `multipart/mixed` with `subscriptionSpec=1.0`: Apollo's multipart subscriptions.
+    Multipart,
 }
 
 impl Media {
     /// What a POST may be answered with, the default first.
-    pub const OF_POST: [Self; 2] = [Self::Json, Self::GraphqlResponse];
+    pub const OF_POST: [Self; 4] =
+        [Self::Json, Self::GraphqlResponse, Self::EventStream, Self::Multipart];
     /// What a GET may be answered with, the default first.
-    pub const OF_GET: [Self; 3] = [Self::Json, Self::GraphqlResponse, Self::Html];
+    pub const OF_GET: [Self; 5] =
+        [Self::Json, Self::GraphqlResponse, Self::Html, Self::EventStream, Self::Multipart];
 
-    /// The value of `Content-Type`.
+    /// The `Content-Type` of an answer that is one JSON document, as every refusal is; who asked
+    /// for a stream gets it as plain JSON.
     #[must_use]
-    pub fn content_type(self) -> &'static str {
+    pub fn of_one_answer(self) -> &'static str {
         match self {
-            Self::Json => "application/json; charset=utf-8",
             Self::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
-            Self::Html => "text/html; charset=utf-8",
+            _ => "application/json; charset=utf-8",
         }
+    }
+
+    /// Whether the answer goes on: such a type is taken only when it is named in full.
+    fn is_stream(self) -> bool {
+        matches!(self, Self::EventStream | Self::Multipart)
     }
 
     fn parts(self) -> (&'static str, &'static str) {
@@ -38,6 +54,8 @@ impl Media {
             Self::Json => ("application", "json"),
             Self::GraphqlResponse => ("application", "graphql-response+json"),
             Self::Html => ("text", "html"),
+            Self::EventStream => ("text", "event-stream"),
+            Self::Multipart => ("multipart", "mixed"),
         }
     }
 }
@@ -83,22 +101,33 @@ struct Range<'a> {
     sub: &'a str,
     /// `q` in thousandths.
     millis: u16,
+    /// Whether it says `subscriptionSpec=1.0`.
+    has_spec: bool,
 }
 
 impl<'a> Range<'a> {
     fn parse(text: &'a str) -> Option<Self> {
         let mut parts = text.split(';').map(str::trim);
         let (main, sub) = parts.next()?.split_once('/')?;
-        let q = parts.find_map(|part| {
-            let (name, value) = part.split_once('=')?;
-            name.trim().eq_ignore_ascii_case("q").then_some(value.trim())
-        });
-        Some(Self { main, sub, millis: q.map_or(1_000, millis) })
+        let mut range = Self { main, sub, millis: 1_000, has_spec: false };
+        let pairs = parts.filter_map(|part| part.split_once('='));
+        for (name, value) in pairs.map(|(name, value)| (name.trim(), value.trim())) {
+            if name.eq_ignore_ascii_case("q") {
+                range.millis = millis(value);
+                break;
+            }
+            let is_spec = name.eq_ignore_ascii_case(SPEC_PARAMETER);
+            range.has_spec |= is_spec && value.trim_matches('"') == SPEC_VERSION;
+        }
+        Some(range)
     }
 
     /// How closely this range names `media`: 2 exactly, 1 by `main/*`, 0 by `*/*`.
     fn specificity(&self, media: Media) -> Option<u8> {
         let (main, sub) = media.parts();
+        if media.is_stream() && (self.sub == "*" || (media == Media::Multipart && !self.has_spec)) {
+            return None;
+        }
         match (self.main, self.sub) {
             ("*", "*") => Some(0),
             (own, "*") if own.eq_ignore_ascii_case(main) => Some(1),
@@ -150,11 +179,22 @@ mod tests {
             ("application/graphql-response+json;q=0.5, application/json;q=0.8", json),
             ("application/json;q=0, */*;q=0.1", graphql),
             ("application/json;q=0.2, */*", graphql),
-            ("text/event-stream, application/json;q=0.1", json),
+            ("text/event-stream, application/json;q=0.1", Some(Media::EventStream)),
+            ("text/event-stream;q=0.1, application/json", json),
             ("application/json, multipart/mixed", json),
+            ("multipart/mixed", None),
+            ("multipart/mixed; deferSpec=20220824, application/json", json),
+            ("multipart/mixed;subscriptionSpec=2.0, application/json", json),
+            ("multipart/mixed; subscriptionSpec=\"1.0\", application/json", Some(Media::Multipart)),
+            (
+                "multipart/mixed;boundary=graphql;subscriptionSpec=1.0,application/json;q=0.9",
+                Some(Media::Multipart),
+            ),
+            ("multipart/*", None),
+            ("text/*;q=0.9, text/html;q=0", None),
             ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Some(Media::Html)),
             ("text/*", Some(Media::Html)),
-            ("text/event-stream", None),
+            ("text/event-stream", Some(Media::EventStream)),
             ("application/json;q=0", None),
             ("image/png, application/xml", None),
         ] {
@@ -170,7 +210,7 @@ mod tests {
     #[test]
     fn several_lines_are_one_list() {
         let mut headers = HeaderMap::new();
-        headers.append(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+        headers.append(header::ACCEPT, HeaderValue::from_static("text/event-stream;q=0"));
         headers
             .append(header::ACCEPT, HeaderValue::from_static("application/graphql-response+json"));
         assert_eq!(negotiate(&headers, &Media::OF_POST), Some(Media::GraphqlResponse));

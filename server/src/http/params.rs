@@ -4,17 +4,19 @@
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
+use crate::http::persisted::{self, Hash};
+
 /// What a client asks for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Params {
-    /// The document.
-    pub query: String,
+    /// The document; absent when `persisted` stands for it.
+    pub query: Option<String>,
+    /// The hash of a persisted query, of `extensions.persistedQuery`.
+    pub persisted: Option<Hash>,
     /// Which operation of the document; `None` when it has only one.
     pub operation_name: Option<String>,
     /// Values of the operation's variables.
     pub variables: Map<String, Value>,
-    /// Protocol extensions; unknown ones are ignored.
-    pub extensions: Map<String, Value>,
 }
 
 impl Params {
@@ -26,10 +28,13 @@ impl Params {
         let Value::Object(mut body) = body else {
             return Err("Expected one JSON object; batches are off.".to_owned());
         };
+        let extensions = object("extensions", body.remove("extensions"))?;
+        let persisted = extensions.get("persistedQuery").map(hash).transpose()?;
         let query = match body.remove("query") {
-            Some(Value::String(query)) => query,
-            Some(_) => return Err("The parameter query must be a string.".to_owned()),
+            Some(Value::String(query)) if persisted.is_none() || !query.is_empty() => Some(query),
+            None | Some(Value::String(_)) if persisted.is_some() => None,
             None => return Err("The parameter query is missing.".to_owned()),
+            Some(_) => return Err("The parameter query must be a string.".to_owned()),
         };
         let operation_name = match body.remove("operationName") {
             None | Some(Value::Null) => None,
@@ -37,8 +42,7 @@ impl Params {
             Some(_) => return Err("The parameter operationName must be a string.".to_owned()),
         };
         let variables = object("variables", body.remove("variables"))?;
-        let extensions = object("extensions", body.remove("extensions"))?;
-        Ok(Self { query, operation_name, variables, extensions })
+        Ok(Self { query, persisted, operation_name, variables })
     }
 
     /// Reads the query string of a GET; `variables` and `extensions` are JSON in it. An empty
@@ -72,6 +76,17 @@ fn object(name: &str, value: Option<Value>) -> Result<Map<String, Value>, String
     }
 }
 
+/// The hash of `{"version": 1, "sha256Hash": "…"}`.
+fn hash(persisted: &Value) -> Result<Hash, String> {
+    if persisted.get("version") != Some(&Value::from(1)) {
+        return Err("extensions.persistedQuery.version must be 1.".to_owned());
+    }
+    let digits = persisted.get("sha256Hash").and_then(Value::as_str);
+    digits.and_then(persisted::parse_hash).ok_or_else(|| {
+        "extensions.persistedQuery.sha256Hash must be 64 hexadecimal digits.".to_owned()
+    })
+}
+
 fn json(name: &str, text: &str) -> Result<Value, String> {
     serde_json::from_str(text)
         .map_err(|error| format!("The parameter {name} is not JSON: {error}."))
@@ -87,7 +102,7 @@ mod tests {
         let body = json!({
             "query": "{ a }", "operationName": null, "variables": null, "extensions": null, "id": 1
         });
-        let expected = Params { query: "{ a }".into(), ..Params::default() };
+        let expected = Params { query: Some("{ a }".into()), ..Params::default() };
         assert_eq!(Params::from_json(body), Ok(expected));
         assert!(Params::from_json(json!({"query": null})).is_err());
     }
@@ -103,16 +118,38 @@ mod tests {
             json!({"query": "{ a }", "variables": "{}"}),
             json!({"query": "{ a }", "variables": []}),
             json!({"query": "{ a }", "extensions": 1}),
+            json!({"query": "{ a }", "extensions": {"persistedQuery": 1}}),
+            json!({"query": "{ a }", "extensions": {"persistedQuery": {"version": 1}}}),
         ] {
             assert!(Params::from_json(body.clone()).is_err(), "{body}");
         }
     }
 
     #[test]
+    fn a_hash_stands_for_the_query() {
+        let digits = "ab".repeat(32);
+        let with = |version: i32, digits: &str| json!({"persistedQuery": {"version": version, "sha256Hash": digits}});
+        for query in [None, Some("")] {
+            let body = json!({"query": query, "extensions": with(1, &digits)});
+            let body = match query {
+                Some(_) => body,
+                None => json!({"extensions": with(1, &digits)}),
+            };
+            let params = Params::from_json(body).expect("it is well formed");
+            assert_eq!((params.query, params.persisted), (None, Some([0xab; 32])));
+        }
+        for extensions in [with(2, &digits), with(1, &digits[1..]), with(1, &"x".repeat(64))] {
+            assert!(Params::from_json(json!({"extensions": extensions})).is_err());
+        }
+        let other = json!({"query": "{ a }", "extensions": {"unknown": 1}});
+        assert!(Params::from_json(other).is_ok(), "unknown ones are ignored");
+    }
+
+    #[test]
     fn a_query_string_says_the_same() {
         let text = "query=%7B+a+%7D&operationName=&variables=%7B%22x%22%3A1%7D&other=1";
         let params = Params::from_query_string(text).expect("it is well formed");
-        assert_eq!((params.query.as_str(), params.operation_name), ("{ a }", None));
+        assert_eq!((params.query.as_deref(), params.operation_name), (Some("{ a }"), None));
         assert_eq!(params.variables.get("x"), Some(&json!(1)));
         for text in ["", "query=a&query=b", "query=a&variables=%7B", "query=a&extensions=1"] {
             assert!(Params::from_query_string(text).is_err(), "{text}");

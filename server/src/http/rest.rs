@@ -1,8 +1,9 @@
-//! REST ingress for senders that speak no GraphQL: timers and application events, in the shapes
-//! that their clients know.
+//! REST ingress for senders that speak no GraphQL: firings, timers and application events, in the
+//! shapes that their clients know.
 //!
 //! | request | answer |
 //! |---|---|
+//! | `POST /fire/{triggerId}`, the payload | 202 `{"id"}` of the firing |
 //! | `POST /timer {hours, minutes, seconds, url}` | 201 `{"id"}` |
 //! | `GET /timer/{id}` | `{"id", "time_left"}`, whole seconds |
 //! | `POST /event {email, environment, component, message, data}` | 201, the event |
@@ -11,37 +12,58 @@
 //! Errors are 4xx with `{"errors": [{"field", "message"}]}`, every problem listed. `Idempotency-Key`
 //! makes a repeated POST harmless for 24 h.
 
+use std::time::Duration;
+
 use axum::body::{Body, to_bytes};
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, RawQuery, State as FromState};
+use axum::extract::{Path, RawQuery, Request, State as FromState};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use entity::TimerId;
 use entity::event::Model;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
+use crate::app::App;
 use crate::domain::filter::{Field, Filter, FilterError, Op};
 use crate::domain::object::Object;
 use crate::domain::page::{Page, PageArgs};
 use crate::error::{Code, Error, Problem, Result};
+use crate::http::rate::REQUEST;
 use crate::http::{State, credential};
-use crate::limits::{BODY_BYTES_MAX, DELAY_MS_MAX, PAGE_ROWS_MAX};
+use crate::limits::{BODY_BYTES_MAX, DELAY_MS_MAX, EXECUTION_SECS_MAX, PAGE_ROWS_MAX};
 use crate::service::event::{APP_EVENT, Defaults, Draft, Selection};
 use crate::service::timer::{Length, Start, Target};
 use crate::service::{Caller, Scope, api_key, event, timer};
 use crate::store::event::LOG_ORDER;
 
+mod fire;
+
 const MALFORMED: &str = "expected a JSON object as the body";
 
-/// The routes of timers and events.
+/// The routes of firings, timers and events.
 pub fn routes() -> Router<State> {
     Router::new()
+        .route("/fire/{id}", post(fire::post_fire))
         .route("/timer", post(post_timer))
         .route("/timer/", post(post_timer))
         .route("/timer/{id}", get(get_timer))
         .route("/event", post(post_event).get(get_events))
+}
+
+/// Ends a request that takes longer than an execution may, and the statement that it waits for.
+pub async fn in_time(FromState(app): FromState<App>, request: Request, next: Next) -> Response {
+    let reading = app.store().reading();
+    let limit = Duration::from_secs(EXECUTION_SECS_MAX);
+    let Ok(response) = timeout(limit, next.run(request)).await else {
+        return Refused::from(Error::Unavailable("the request was stopped: it took too long"))
+            .into_response();
+    };
+    reading.done();
+    response
 }
 
 async fn post_timer(
@@ -255,22 +277,34 @@ fn event_json(row: &Model) -> Value {
 }
 
 async fn authenticate(state: &State, headers: &HeaderMap) -> Result<Caller> {
-    if state.app.shutdown().is_begun() {
-        return Err(Error::Unavailable("the server is stopping"));
-    }
-    api_key::authenticate(&state.app, credential::of_headers(headers).as_deref()).await
+    refuse_when_stopping(state)?;
+    let credential = credential::of_headers(headers);
+    let caller = api_key::authenticate(&state.app, credential.as_deref()).await?;
+    state.rates.take(&caller, REQUEST)?;
+    Ok(caller)
 }
 
-async fn read(headers: &HeaderMap, body: Body) -> std::result::Result<Value, Refused> {
+fn refuse_when_stopping(state: &State) -> Result<()> {
+    match state.app.shutdown().is_begun() {
+        true => Err(Error::Unavailable("the server is stopping")),
+        false => Ok(()),
+    }
+}
+
+fn require_json(headers: &HeaderMap) -> std::result::Result<(), Refused> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media = content_type.and_then(|text| text.split(';').next()).map(str::trim);
     if !media.is_some_and(|media| media.eq_ignore_ascii_case("application/json")) {
         let problem = Problem::new("", "expected Content-Type: application/json");
         return Err(Refused::of(StatusCode::UNSUPPORTED_MEDIA_TYPE, vec![problem]));
     }
+    Ok(())
+}
+
+async fn read(headers: &HeaderMap, body: Body) -> std::result::Result<Value, Refused> {
+    require_json(headers)?;
     let Ok(bytes) = to_bytes(body, BODY_BYTES_MAX).await else {
-        let problem = Problem::new("", format!("expected at most {BODY_BYTES_MAX} bytes"));
-        return Err(Refused::of(StatusCode::PAYLOAD_TOO_LARGE, vec![problem]));
+        return Err(Refused::too_large(BODY_BYTES_MAX));
     };
     let value: Value = serde_json::from_slice(&bytes)
         .map_err(|error| Error::invalid("", format!("{MALFORMED}: {error}")))?;
@@ -292,11 +326,18 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
 struct Refused {
     status: StatusCode,
     problems: Vec<Problem>,
+    /// What a client is asked to wait, where waiting helps.
+    retry_secs: u64,
 }
 
 impl Refused {
     fn of(status: StatusCode, problems: Vec<Problem>) -> Self {
-        Self { status, problems }
+        Self { status, problems, retry_secs: 1 }
+    }
+
+    fn too_large(bytes_max: usize) -> Self {
+        let problem = Problem::new("", format!("expected at most {bytes_max} bytes"));
+        Self::of(StatusCode::PAYLOAD_TOO_LARGE, vec![problem])
     }
 }
 
@@ -306,19 +347,22 @@ impl From<Error> for Refused {
             Code::Validation => StatusCode::BAD_REQUEST,
             Code::NotFound => StatusCode::NOT_FOUND,
             Code::Conflict => StatusCode::CONFLICT,
+            Code::Quota => StatusCode::TOO_MANY_REQUESTS,
             Code::Unauthenticated => StatusCode::UNAUTHORIZED,
             Code::Forbidden => StatusCode::FORBIDDEN,
             Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
         if error.is_fault() {
             tracing::error!(%error, "a request failed by a fault of the server");
         }
+        let retry_secs = if let Error::RateLimited(secs) = error { secs } else { 1 };
         let problems = match error {
             Error::Refused(problems) => problems,
             other => vec![Problem::new("", other.told())],
         };
-        Self { status, problems }
+        Self { status, problems, retry_secs }
     }
 }
 
@@ -335,8 +379,8 @@ impl IntoResponse for Refused {
             StatusCode::UNAUTHORIZED => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(self.retry_secs));
             }
             _ => {}
         }

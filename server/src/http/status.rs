@@ -11,6 +11,7 @@
 //! | body does not arrive | 408 | `BAD_REQUEST` | |
 //! | body too long | 413 | `BAD_REQUEST` | |
 //! | `Content-Type` is not JSON | 415 | `BAD_REQUEST` | |
+//! | the key has used its share | 429 | `RATE_LIMITED` | `Retry-After` |
 //! | fault of Belfry | 500 | `INTERNAL_SERVER_ERROR` | |
 //! | overload, shutdown, time is up | 503 | `SERVICE_UNAVAILABLE` | `Retry-After` |
 //!
@@ -55,6 +56,13 @@ pub enum Refusal {
     BodyTooLarge,
     /// The body is not declared to be JSON in UTF-8.
     UnsupportedMediaType,
+    /// The key has used its share.
+    RateLimited {
+        /// What the client is told.
+        message: String,
+        /// When it may go on.
+        retry_secs: u64,
+    },
     /// Overload, shutdown, or an execution that took too long.
     Unavailable(String),
     /// A fault of Belfry; the details are in the server's log.
@@ -80,6 +88,11 @@ impl Refusal {
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, BAD_REQUEST, None),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, BAD_REQUEST, None),
             Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, BAD_REQUEST, None),
+            Self::RateLimited { retry_secs, .. } => (
+                StatusCode::TOO_MANY_REQUESTS,
+                Code::RateLimited.as_str(),
+                Some((header::RETRY_AFTER, HeaderValue::from(*retry_secs))),
+            ),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal.as_str(), None),
             Self::Unavailable(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -94,10 +107,12 @@ impl Refusal {
             Self::BadRequest(message)
             | Self::Unauthenticated(message)
             | Self::Forbidden(message)
+            | Self::RateLimited { message, .. }
             | Self::Unavailable(message) => message,
             Self::MethodNotAllowed { message, .. } => message,
             Self::NotAcceptable => {
-                "Accept must allow application/json or application/graphql-response+json."
+                "Accept must allow application/json, application/graphql-response+json, \
+                 text/event-stream, or multipart/mixed with subscriptionSpec=1.0."
             }
             Self::BodyTimeout => "The body did not arrive in time.",
             Self::BodyTooLarge => "The body is longer than 1 MiB.",
@@ -135,7 +150,11 @@ impl From<Error> for Refusal {
             Code::Unauthenticated => Self::Unauthenticated(error.to_string()),
             Code::Forbidden => Self::Forbidden(error.to_string()),
             Code::Unavailable => Self::Unavailable(error.to_string()),
-            Code::Validation | Code::NotFound | Code::Conflict => {
+            Code::RateLimited => {
+                let retry_secs = if let Error::RateLimited(secs) = error { secs } else { 1 };
+                Self::RateLimited { message: error.to_string(), retry_secs }
+            }
+            Code::Validation | Code::NotFound | Code::Conflict | Code::Quota => {
                 Self::BadRequest(error.to_string())
             }
             Code::Internal => {
@@ -160,7 +179,7 @@ pub fn executed(media: Media, outcome: Outcome) -> Response {
             // A legacy client reads no body of a 4xx; one that asks for the newer type knows why.
             let status = match media {
                 Media::GraphqlResponse => StatusCode::BAD_REQUEST,
-                Media::Json | Media::Html => StatusCode::OK,
+                _ => StatusCode::OK,
             };
             json(status, media, &Errors { errors: &errors })
         }
@@ -195,6 +214,6 @@ fn json(status: StatusCode, media: Media, body: &impl Serialize) -> Response {
     };
     // Answers depend on a header that caches do not know (X-API-Key).
     let headers =
-        [(header::CONTENT_TYPE, media.content_type()), (header::CACHE_CONTROL, "no-store")];
+        [(header::CONTENT_TYPE, media.of_one_answer()), (header::CACHE_CONTROL, "no-store")];
     (status, headers, Body::from(bytes)).into_response()
 }

@@ -67,6 +67,7 @@ pub struct EventGap {
     missed: i32,
 }
 
+/// One entry of the event log, from an application or from Belfry itself. Entries never change.
 #[Object]
 impl Event {
     /// Identity.
@@ -157,7 +158,7 @@ impl Event {
         self.0.outcome.as_deref()
     }
 
-    /// Who did it: the id of an API key.
+    /// Who did it: the id of an API key, `command line`, `operator` or `inbound signature`.
     async fn actor(&self) -> Option<&str> {
         self.0.actor.as_deref()
     }
@@ -183,6 +184,7 @@ impl Event {
     }
 }
 
+/// A page of the event log.
 #[Object]
 impl EventConnection {
     /// The rows with their places.
@@ -275,6 +277,10 @@ impl EventQuery {
     }
 }
 
+/// Request data: the place after which the live log goes on, where a transport carries it. It goes
+/// before the argument `after`, which a client that reconnects repeats as it first was.
+pub struct LastEventId(pub String);
+
 /// The log, live.
 #[derive(Default)]
 pub struct EventSubscription;
@@ -300,6 +306,7 @@ impl EventSubscription {
         heartbeat: Duration,
     ) -> Result<impl Stream<Item = Result<EventBatch>> + use<>> {
         let selection = select(filter, q.as_deref(), Defaults::Live)?;
+        let after = ctx.data_opt::<LastEventId>().map(|id| id.0.clone()).or(after);
         let (batch_rows, heartbeat_ms) = (batch_size, heartbeat.0);
         let options = tail::Options { after, selection, batch_rows, heartbeat_ms };
         let tail = Tail::open(app(ctx), caller(ctx), options).await?;

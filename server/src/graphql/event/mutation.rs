@@ -38,7 +38,7 @@ impl EventMutation {
     async fn event_log(
         &self,
         ctx: &Context<'_>,
-        input: EventLogInput,
+        #[graphql(desc = "What is asked for.")] input: EventLogInput,
     ) -> Result<Option<EventLogPayload>> {
         let drafts = vec![input.event.draft()];
         let made = event::log(app(ctx), caller(ctx), "", drafts, input.idempotency_key).await;
@@ -54,7 +54,7 @@ impl EventMutation {
     async fn events_log(
         &self,
         ctx: &Context<'_>,
-        input: EventsLogInput,
+        #[graphql(desc = "What is asked for.")] input: EventsLogInput,
     ) -> Result<Option<EventsLogPayload>> {
         let drafts = input.events.into_iter().map(EventInput::draft).collect();
         let key = input.idempotency_key;

@@ -109,6 +109,7 @@ pub struct SkippedRange {
     count: i32,
 }
 
+/// One time that something fired or should have: a planned instant and its execution.
 #[Object]
 impl Firing {
     /// Identity.

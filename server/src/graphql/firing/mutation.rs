@@ -45,7 +45,7 @@ impl FiringMutation {
     async fn firing_cancel(
         &self,
         ctx: &Context<'_>,
-        input: FiringCancelInput,
+        #[graphql(desc = "What is asked for.")] input: FiringCancelInput,
     ) -> Result<Option<FiringCancelPayload>> {
         let done = match parse_id("id", &input.id) {
             Ok(id) => firing::cancel(app(ctx), caller(ctx), id).await,
@@ -59,7 +59,7 @@ impl FiringMutation {
     async fn firing_replay(
         &self,
         ctx: &Context<'_>,
-        input: FiringReplayInput,
+        #[graphql(desc = "What is asked for.")] input: FiringReplayInput,
     ) -> Result<Option<FiringReplayPayload>> {
         let done = match parse_id("id", &input.id) {
             Ok(id) => {
@@ -76,7 +76,7 @@ impl FiringMutation {
     async fn firing_skip(
         &self,
         ctx: &Context<'_>,
-        input: FiringSkipInput,
+        #[graphql(desc = "What is asked for.")] input: FiringSkipInput,
     ) -> Result<Option<FiringSkipPayload>> {
         let done = match parse_id("id", &input.id) {
             Ok(id) => firing::skip(app(ctx), caller(ctx), id).await,

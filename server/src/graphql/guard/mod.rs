@@ -14,6 +14,7 @@
 //! The document that comes out is the one to execute ([`Request::set_parsed_query`]), so a query is
 //! parsed once. The standard introspection queries pass.
 
+mod complexity;
 mod expansion;
 mod lexical;
 mod overlap;
@@ -57,6 +58,15 @@ impl Admitted {
         let Some(name) = self.required.iter().find(missing) else { return Ok(()) };
         let message = format!("Variable \"${}\" needs a value that is not null.", name.node);
         Err(GuardError::Variable(message, vec![name.pos]))
+    }
+
+    /// What the operation costs, about one for each field of the answer: what the rate limit
+    /// counts with. `operation_name` is what the guard was asked with.
+    #[must_use]
+    pub fn complexity(&self, operation_name: Option<&str>, variables: &Variables) -> usize {
+        // The guard has found it before.
+        let Ok(operation) = choose(&self.document, operation_name) else { return 0 };
+        complexity::complexity(&self.document, operation, variables)
     }
 
     /// The order of the response.

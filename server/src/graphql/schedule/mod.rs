@@ -96,6 +96,7 @@ pub struct ScheduleInstant {
     note: Option<String>,
 }
 
+/// One time plan of a trigger.
 #[Object]
 impl Schedule {
     /// Identity.
@@ -172,7 +173,7 @@ impl Schedule {
         if is_stopped || self.0.state == State::Paused {
             return Ok(None);
         }
-        let planned = load(ctx, FirstPlanned(self.0.id)).await?;
+        let planned = load(ctx, FirstPlanned(self.0.project_id, self.0.id)).await?;
         Ok(planned.or(self.0.next_at).map(Into::into))
     }
 

@@ -65,7 +65,7 @@ impl ScheduleMutation {
     async fn schedule_create(
         &self,
         ctx: &Context<'_>,
-        input: ScheduleCreateInput,
+        #[graphql(desc = "What is asked for.")] input: ScheduleCreateInput,
     ) -> Result<Option<ScheduleCreatePayload>> {
         ScheduleCreatePayload::of(create(ctx, input).await)
     }
@@ -75,7 +75,7 @@ impl ScheduleMutation {
     async fn schedule_update(
         &self,
         ctx: &Context<'_>,
-        input: ScheduleUpdateInput,
+        #[graphql(desc = "What is asked for.")] input: ScheduleUpdateInput,
     ) -> Result<Option<ScheduleUpdatePayload>> {
         ScheduleUpdatePayload::of(update(ctx, input).await)
     }
@@ -84,7 +84,7 @@ impl ScheduleMutation {
     async fn schedule_delete(
         &self,
         ctx: &Context<'_>,
-        input: ScheduleDeleteInput,
+        #[graphql(desc = "What is asked for.")] input: ScheduleDeleteInput,
     ) -> Result<Option<ScheduleDeletePayload>> {
         let done = match parse_id("id", &input.id) {
             Ok(id) => schedule::delete(app(ctx), caller(ctx), id, input.expected_version).await,
@@ -97,7 +97,7 @@ impl ScheduleMutation {
     async fn schedule_pause(
         &self,
         ctx: &Context<'_>,
-        input: SchedulePauseInput,
+        #[graphql(desc = "What is asked for.")] input: SchedulePauseInput,
     ) -> Result<Option<SchedulePausePayload>> {
         let done = match parse_id("id", &input.id) {
             Ok(id) => schedule::pause(app(ctx), caller(ctx), id, input.reason).await,
@@ -110,7 +110,7 @@ impl ScheduleMutation {
     async fn schedule_resume(
         &self,
         ctx: &Context<'_>,
-        input: ScheduleResumeInput,
+        #[graphql(desc = "What is asked for.")] input: ScheduleResumeInput,
     ) -> Result<Option<ScheduleResumePayload>> {
         let done = match parse_id("id", &input.id) {
             Ok(id) => schedule::resume(app(ctx), caller(ctx), id).await,

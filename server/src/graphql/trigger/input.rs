@@ -67,6 +67,9 @@ pub struct TriggerUpdateInput {
     /// How many of its firings each process executes at a time from now on, from 1 to 10,000; null
     /// removes the bound.
     pub concurrency: MaybeUndefined<i32>,
+    /// Gives it another `inboundSecret` at once. Needs ADMIN.
+    #[graphql(default)]
+    pub rotate_inbound_secret: bool,
 }
 
 /// A trigger to delete.

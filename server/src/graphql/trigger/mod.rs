@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Object};
-use entity::schedule;
 use entity::trigger::{Model, State};
+use entity::{schedule, trigger_version};
 use futures_util::FutureExt as _;
 
 use crate::domain::action::Action as Body;
@@ -50,6 +50,7 @@ pub enum TriggerState {
     Completed,
 }
 
+/// A definition of what fires: by API call, or by its schedules.
 #[Object]
 impl Trigger {
     /// Identity.
@@ -88,7 +89,7 @@ impl Trigger {
         self.0.pause_reason.as_deref()
     }
 
-    /// Who paused it: the id of an API key.
+    /// Who paused it: the id of an API key, or `command line`.
     async fn paused_by(&self) -> Option<&str> {
         self.0.paused_by.as_deref()
     }
@@ -104,9 +105,15 @@ impl Trigger {
         self.0.concurrency
     }
 
+    /// The secret that signs requests to `POST /fire/{id}`, by Standard Webhooks: whoever holds it
+    /// can fire this trigger and nothing else. Null but for ADMIN keys.
+    async fn inbound_secret(&self, ctx: &Context<'_>) -> Option<String> {
+        trigger::inbound_secret(app(ctx), caller(ctx), &self.0)
+    }
+
     /// JSON Schema that payloads must satisfy.
     async fn payload_schema(&self, ctx: &Context<'_>) -> Result<Option<Json>> {
-        let version = load(ctx, TriggerVersionKey(self.0.id, self.0.definition)).await?;
+        let version = self.definition(ctx).await?;
         Ok(version.and_then(|version| version.payload_schema).as_deref().map(Json::stored))
     }
 
@@ -118,7 +125,7 @@ impl Trigger {
 
     /// The stages of its own that it runs; null when it names an action, or runs nothing.
     async fn inline_stages(&self, ctx: &Context<'_>) -> Result<Option<Vec<Stage>>> {
-        let version = load(ctx, TriggerVersionKey(self.0.id, self.0.definition)).await?;
+        let version = self.definition(ctx).await?;
         let Some(text) = version.and_then(|version| version.inline_action) else { return Ok(None) };
         Ok(Some(stages(Body::parse(&text).map_err(Error::Internal)?)))
     }
@@ -156,6 +163,11 @@ impl Trigger {
 }
 
 impl Trigger {
+    async fn definition(&self, ctx: &Context<'_>) -> Result<Option<trigger_version::Model>> {
+        let row = &self.0;
+        load(ctx, TriggerVersionKey(row.project_id, row.id, row.definition)).await
+    }
+
     async fn plans(&self, ctx: &Context<'_>) -> Result<Vec<schedule::Model>> {
         let key = SchedulesOfTrigger(self.0.project_id, self.0.id);
         Ok(load(ctx, key).await?.unwrap_or_default())
@@ -169,7 +181,11 @@ pub struct TriggerQuery;
 #[Object]
 impl TriggerQuery {
     /// One trigger; null when there is none.
-    async fn trigger(&self, ctx: &Context<'_>, by: TriggerBy) -> Result<Option<Trigger>> {
+    async fn trigger(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which.")] by: TriggerBy,
+    ) -> Result<Option<Trigger>> {
         caller(ctx).require(Scope::Read)?;
         let found = match by {
             TriggerBy::Id(id) => trigger::find(app(ctx), caller(ctx), parse_id("id", &id)?).await?,

@@ -15,7 +15,7 @@ use crate::graphql::schedule::ScheduleInput;
 use crate::graphql::stage_path::StagePath;
 use crate::service::firing::{Fire, Fired, Mode, When, fire};
 use crate::service::trigger;
-use crate::service::trigger::{Create, Runs, Update};
+use crate::service::trigger::{Create, Runs, Secret, Update};
 
 use super::Trigger;
 use super::input::{
@@ -84,7 +84,7 @@ impl TriggerMutation {
     async fn trigger_create(
         &self,
         ctx: &Context<'_>,
-        input: TriggerCreateInput,
+        #[graphql(desc = "What is asked for.")] input: TriggerCreateInput,
     ) -> Result<Option<TriggerCreatePayload>> {
         TriggerCreatePayload::of(create(ctx, input).await)
     }
@@ -93,7 +93,7 @@ impl TriggerMutation {
     async fn trigger_update(
         &self,
         ctx: &Context<'_>,
-        input: TriggerUpdateInput,
+        #[graphql(desc = "What is asked for.")] input: TriggerUpdateInput,
     ) -> Result<Option<TriggerUpdatePayload>> {
         TriggerUpdatePayload::of(update(ctx, input).await)
     }
@@ -102,7 +102,7 @@ impl TriggerMutation {
     async fn trigger_delete(
         &self,
         ctx: &Context<'_>,
-        input: TriggerDeleteInput,
+        #[graphql(desc = "What is asked for.")] input: TriggerDeleteInput,
     ) -> Result<Option<TriggerDeletePayload>> {
         let done = match parse_id("id", &input.id) {
             Ok(id) => trigger::delete(app(ctx), caller(ctx), id, input.expected_version).await,
@@ -116,7 +116,7 @@ impl TriggerMutation {
     async fn trigger_pause(
         &self,
         ctx: &Context<'_>,
-        input: TriggerPauseInput,
+        #[graphql(desc = "What is asked for.")] input: TriggerPauseInput,
     ) -> Result<Option<TriggerPausePayload>> {
         let done = match parse_id("id", &input.id) {
             Ok(id) => trigger::pause(app(ctx), caller(ctx), id, input.reason).await,
@@ -129,7 +129,7 @@ impl TriggerMutation {
     async fn trigger_resume(
         &self,
         ctx: &Context<'_>,
-        input: TriggerResumeInput,
+        #[graphql(desc = "What is asked for.")] input: TriggerResumeInput,
     ) -> Result<Option<TriggerResumePayload>> {
         let done = match parse_id("id", &input.id) {
             Ok(id) => trigger::resume(app(ctx), caller(ctx), id).await,
@@ -143,7 +143,7 @@ impl TriggerMutation {
     async fn trigger_fire(
         &self,
         ctx: &Context<'_>,
-        input: TriggerFireInput,
+        #[graphql(desc = "What is asked for.")] input: TriggerFireInput,
     ) -> Result<Option<TriggerFirePayload>> {
         let answer = match settle(fire_one(ctx, input).await)? {
             Ok(fired) => TriggerFirePayload {
@@ -188,6 +188,7 @@ async fn update(ctx: &Context<'_>, input: TriggerUpdateInput) -> crate::error::R
         payload_schema: input.payload_schema.map_value(|schema| schema.0).into(),
         runs,
         concurrency: input.concurrency.into(),
+        inbound_secret: if input.rotate_inbound_secret { Secret::Rotate } else { Secret::Keep },
     };
     let done = trigger::update(app(ctx), caller(ctx), update).await;
     done.map_err(|error| path.name(error))

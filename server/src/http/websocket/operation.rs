@@ -7,22 +7,16 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use async_graphql::parser::types::OperationType;
-use async_graphql::{Response, ServerError};
-use futures_util::stream::BoxStream;
-use futures_util::{FutureExt, StreamExt};
-use tokio::time::timeout;
+use async_graphql::ServerError;
+use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use super::outbox::{Gone, Outbox, Place};
 use super::protocol::FromServer;
-use crate::graphql::Schema;
-use crate::http::execute::{self, Prepared};
+use crate::http::State;
+use crate::http::execute::{self, Results, Step};
 use crate::http::params::Params;
-use crate::http::status::{Outcome, Refusal};
-use crate::limits::EXECUTION_SECS_MAX;
 use crate::service::Caller;
 
 /// The session's handle on a running operation.
@@ -63,9 +57,9 @@ pub struct Task {
 
 impl Task {
     /// Executes `params` for `caller` and sends what comes, until it ends or `live` is cancelled.
-    pub async fn run(self, schema: Schema, params: Params, caller: Caller) {
+    pub async fn run(self, state: State, params: Params, caller: Caller) {
         let stopped = self.outbox.live().clone();
-        let all = AssertUnwindSafe(self.all(&schema, params, caller)).catch_unwind();
+        let all = AssertUnwindSafe(self.all(&state, params, caller)).catch_unwind();
         // Boxed: the future holds the whole execution.
         let Some(ended) = stopped.run_until_cancelled(Box::pin(all)).await else { return };
         let Err(panic) = ended else { return };
@@ -75,33 +69,22 @@ impl Task {
         }
     }
 
-    async fn all(&self, schema: &Schema, params: Params, caller: Caller) -> Result<(), Gone> {
+    async fn all(&self, state: &State, params: Params, caller: Caller) -> Result<(), Gone> {
         let mut place = self.outbox.place().await?;
-        let Prepared { request, kind, order } = match execute::prepare(params, caller) {
+        let prepared = match execute::prepare(state, params, caller) {
             Ok(prepared) => prepared,
-            Err(error) => return self.fail(place, &[error]),
+            Err(refused) => return self.fail(place, &[refused.into_error()]),
         };
-        let mut results = schema.execute_stream(request);
-        let mut is_first = true;
+        let mut results = Results::begin(&state.app, &state.schema, prepared);
         loop {
-            let result = match next(&mut results, kind).await {
-                Ok(Some(result)) => result,
-                Ok(None) => return self.complete(place),
-                Err(refusal) => return self.fail(place, &[refusal.to_server_error()]),
-            };
-            let did_not_begin =
-                kind == OperationType::Subscription && is_first && has_no_source(&result);
-            match execute::outcome(result, &order) {
-                Outcome::RequestError(errors) => return self.fail(place, &errors),
-                Outcome::Result(result) if did_not_begin => {
-                    return self.fail(place, &result.errors);
-                }
-                Outcome::Result(result) => {
-                    let payload = &result;
-                    self.outbox.send(place, &FromServer::Next { id: &self.id, payload })?;
+            match results.next().await {
+                Step::Ended => return self.complete(place),
+                Step::Failed(errors) => return self.fail(place, &errors),
+                Step::Next(result) => {
+                    self.outbox
+                        .send(place, &FromServer::Next { id: &self.id, payload: &result })?;
                 }
             }
-            is_first = false;
             place = self.outbox.place().await?;
         }
     }
@@ -115,24 +98,4 @@ impl Task {
         self.over.store(true, Ordering::Release);
         self.outbox.send(place, &FromServer::Complete { id: &self.id })
     }
-}
-
-/// The next result; a query or a mutation has its time for it, a subscription has all the time.
-async fn next(
-    results: &mut BoxStream<'static, Response>,
-    kind: OperationType,
-) -> Result<Option<Response>, Refusal> {
-    if kind == OperationType::Subscription {
-        return Ok(results.next().await);
-    }
-    let limit = Duration::from_secs(EXECUTION_SECS_MAX);
-    timeout(limit, results.next()).await.map_err(|_| execute::out_of_time())
-}
-
-/// Whether the root field of a subscription failed rather than one of its events: the
-/// specification (6.2.3.1) makes that a request error.
-fn has_no_source(result: &Response) -> bool {
-    result.data == async_graphql::Value::Null
-        && !result.errors.is_empty()
-        && result.errors.iter().all(|error| error.path.len() <= 1)
 }

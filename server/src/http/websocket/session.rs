@@ -28,8 +28,8 @@ use super::close::Close;
 use super::operation::Operation;
 use super::outbox::{Gone, Outbox};
 use super::protocol::{self, Ack, FromClient, FromServer, Server, Silence};
-use crate::app::App;
 use crate::error::{Code, Error};
+use crate::http::live::pause;
 use crate::http::params::Params;
 use crate::http::status::Refusal;
 use crate::http::{State, credential};
@@ -38,9 +38,6 @@ use crate::limits::{
     WS_WRITE_SECS_MAX,
 };
 use crate::service::{Caller, api_key};
-
-/// How often an open socket's key is looked at again; a revoked one is out within this.
-const KEY_CHECK_SECS: u64 = 1;
 
 /// How the WebSocket library begins its words for a message over its limit; axum hides the type.
 const SPACE_LIMIT: &str = "Space limit exceeded";
@@ -115,8 +112,9 @@ impl Session {
     async fn run(&mut self) -> Result<Infallible, End> {
         let shutdown = self.state.app.shutdown().clone();
         let mut begun = std::pin::pin!(shutdown.begun());
-        let mut init = std::pin::pin!(pause(WS_INIT_SECS_MAX));
-        let mut ping = std::pin::pin!(pause(WS_PING_SECS));
+        let mut init = std::pin::pin!(pause(Duration::from_secs(WS_INIT_SECS_MAX)));
+        let pace = Duration::from_secs(WS_PING_SECS);
+        let mut ping = std::pin::pin!(pause(pace));
         let mut revoked: BoxFuture<'static, Refusal> = Box::pin(pending());
         loop {
             let was_acknowledged = self.caller.is_some();
@@ -128,7 +126,7 @@ impl Session {
                 () = &mut init, if !was_acknowledged => return Err(Close::InitTimeout.into()),
                 () = &mut ping, if was_acknowledged => {
                     self.silence.ping()?;
-                    ping.set(pause(WS_PING_SECS));
+                    ping.set(pause(pace));
                     self.send(&FromServer::Ping).await?;
                 }
                 message = self.stream.next() => {
@@ -138,10 +136,19 @@ impl Session {
                 }
             }
             if !was_acknowledged && self.caller.is_some() {
-                ping.set(pause(WS_PING_SECS));
-                revoked = Box::pin(revocation(self.state.app.clone(), self.credential.clone()));
+                ping.set(pause(pace));
+                revoked = self.revocation();
             }
         }
+    }
+
+    /// Ends when the key of the caller no longer holds.
+    fn revocation(&self) -> BoxFuture<'static, Refusal> {
+        let key = self.caller.as_ref().and_then(Caller::key);
+        let Some(key) = key else { return Box::pin(pending()) };
+        let (app, credential) = (&self.state.app, self.credential.clone());
+        let watched = self.state.keys.watch(app, key, credential);
+        Box::pin(async move { watched.revoked().await })
     }
 
     async fn on_frame(&mut self, message: Message) -> Result<(), End> {
@@ -194,7 +201,7 @@ impl Session {
     }
 
     async fn subscribe(&mut self, id: String, params: Params) -> Result<(), End> {
-        let Some(caller) = self.caller.clone() else { return Err(Close::NotAcknowledged.into()) };
+        let caller = self.caller_now().await?;
         self.operations.retain(|_, operation| !operation.is_over());
         while self.tasks.try_join_next().is_some() {}
         if self.operations.contains_key(&id) {
@@ -206,9 +213,25 @@ impl Session {
             return self.send(&FromServer::Error { id: &id, payload }).await;
         }
         let (operation, task) = Operation::new(id.clone(), &self.outbox);
-        self.tasks.spawn(task.run(self.state.schema.clone(), params, caller));
+        self.tasks.spawn(task.run(self.state.clone(), params, caller));
         self.operations.insert(id, operation);
         Ok(())
+    }
+
+    /// Who asks, with what the key and its project may do by now. That the store cannot tell changes
+    /// nothing.
+    async fn caller_now(&mut self) -> Result<Caller, End> {
+        let Some(before) = self.caller.clone() else { return Err(Close::NotAcknowledged.into()) };
+        match api_key::authenticate(&self.state.app, self.credential.as_deref()).await {
+            Ok(caller) => {
+                self.caller = Some(caller.clone());
+                Ok(caller)
+            }
+            Err(error @ (Error::Unauthenticated(_) | Error::Forbidden(_))) => {
+                Err(End::Revoked(error.into()))
+            }
+            Err(_) => Ok(before),
+        }
     }
 
     async fn send(&self, message: &FromServer<'_>) -> Result<(), End> {
@@ -267,17 +290,6 @@ fn refused(error: Error) -> Close {
     }
 }
 
-/// Ends when `credential` no longer holds. That the store cannot tell is no reason to end.
-async fn revocation(app: App, credential: Option<String>) -> Refusal {
-    loop {
-        pause(KEY_CHECK_SECS).await;
-        let checked = api_key::authenticate(&app, credential.as_deref()).await;
-        if let Err(error @ (Error::Unauthenticated(_) | Error::Forbidden(_))) = checked {
-            return error.into();
-        }
-    }
-}
-
 /// What the end of reading means. A broken connection cannot be told anything, and need not.
 fn broken<E: std::error::Error>(message: Option<Result<Message, E>>) -> End {
     let Some(Err(error)) = message else { return End::Gone };
@@ -287,9 +299,4 @@ fn broken<E: std::error::Error>(message: Option<Result<Message, E>>) -> End {
         return Close::TooBig.into();
     }
     Close::BadMessage(error).into()
-}
-
-/// A transport's wait, which is tokio's and not the Clock's.
-async fn pause(secs: u64) {
-    let _ = timeout(Duration::from_secs(secs), pending::<()>()).await;
 }
