@@ -10,8 +10,8 @@ NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo nextest)
 
 export BELFRY_BIN := $(abspath $(BELFRY))
 
-.PHONY: help run test test-fast test-postgres lint build schema console console-test browser load load-short \
-        faults faults-short
+.PHONY: help run test test-fast test-postgres lint build schema schema-accept console console-test browser clients \
+        load load-short faults faults-short fuzz
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,7 @@ test: ## every check; installs what is missing (Debian)
 	$(MAKE) faults-short
 	$(MAKE) console-test
 	$(MAKE) browser
+	$(MAKE) clients
 
 test-fast: build ## the Rust tests alone
 ifeq ($(NEXTEST),)
@@ -56,6 +57,9 @@ build: ## the debug binaries, which the process tests start; with the whole work
 schema: build ## write schema.graphql anew
 	$(BELFRY) schema > schema.graphql
 
+schema-accept: schema ## accept the schema as it is: from now on clients are held to this one
+	cp schema.graphql docs/schema/last.graphql
+
 console: ## the bundle of the playground, when Node is there
 ifeq ($(NODE),)
 	@echo 'No Node 20.19 or newer: the small built-in query page stands in for the playground'
@@ -71,6 +75,13 @@ endif
 browser: build ## the playground of a real server in a real browser
 	tests/browser/run.sh
 
+clients: build ## the clients that strangers use against a real server; the schema's rules and its changes
+ifeq ($(NODE),)
+	@echo 'No Node 20.19 or newer: the clients are skipped'
+else
+	tests/clients/run.sh
+endif
+
 load: ## the load table; ONLY=drain,steady and HOME_OF=sqlite or postgres choose a part of it
 	$(CARGO) build --release --package belfry --package tests --bin belfry --bin load
 	BELFRY_BIN=$(abspath $(TARGET)/release/belfry) $(TARGET)/release/load \
@@ -81,6 +92,10 @@ load-short: build ## whether the load harness itself works; its figures mean not
 
 faults: build ## real processes on real services, broken in every way; ONLY=Redis chooses, HOME_OF as above
 	$(TARGET)/debug/faults $(if $(ONLY),--only "$(ONLY)") $(if $(HOME_OF),--home $(HOME_OF))
+
+fuzz: ## 100,000 random documents and millions of random texts; SEED= begins elsewhere
+	$(CARGO) build --release --package belfry --package tests --bin fuzz
+	$(TARGET)/release/fuzz $(if $(SEED),--seed $(SEED))
 
 faults-short: build ## the part of it that fits into every run of the tests
 	$(TARGET)/debug/faults --short --at-a-time 4

@@ -88,8 +88,10 @@ fn scalar(root: &str, name: &str, kind: &str) -> String {
             let noun = if name.ends_with("Id") { name } else { root };
             let prefixes = [
                 ("action", "act"),
+                ("apiKey", "key"),
                 ("event", "evt"),
                 ("firing", "frg"),
+                ("project", "prj"),
                 ("schedule", "sch"),
                 ("timer", "tmr"),
             ];

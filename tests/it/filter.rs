@@ -8,10 +8,11 @@ use belfry::domain::filter::{EventView, Field, Filter, Op};
 use belfry::store::event_filter::condition;
 use entity::event::Class;
 use entity::{EventId, Instant, TypedId};
-use random::{Event, Random};
+use random::{Draw as _, Event};
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{ColumnDef, Query, SqliteQueryBuilder, Table};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Value};
+use tests::Random;
 
 const README: &str =
     "((email eq 'a@b.c') AND (createdAt gte '2018-1-1') AND (message ct 'buyer' ))";

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use belfry::domain::signature::{Signed, SigningKey};
-use belfry::service::project::signing_secret;
 use entity::Instant;
 use futures_util::StreamExt as _;
 use insta::assert_snapshot;
@@ -69,7 +68,9 @@ async fn failed(app: &TestApp, receiver: &Receiver, payload: Value) -> String {
 }
 
 async fn key(app: &TestApp) -> SigningKey {
-    let secret = signing_secret(&app.app, app.caller.project).await.expect("a secret");
+    let query = "{ viewer { project { signingSecret } } }";
+    let viewer = app.ask("viewer", query, json!({})).await;
+    let secret = viewer["project"]["signingSecret"].as_str().expect("a secret").to_owned();
     SigningKey::parse(&secret).expect("a key")
 }
 

@@ -5,28 +5,107 @@
 use serde_json::json;
 
 use crate::TestApp;
-use crate::wire::{Socket, post};
+use crate::wire::{Socket, http, post};
 
 const JSON: &str = "application/json";
 
-/// Each level spreads the next twice.
-fn doubling(levels: usize) -> String {
-    let level = |n: usize| format!("fragment F{n} on Query {{ ...F{0} ...F{0} }} ", n + 1);
+/// Each level spreads the next so many times.
+fn spreading(levels: usize, times: usize) -> String {
+    let level = |n: usize| {
+        let spreads = format!("...F{} ", n + 1).repeat(times);
+        format!("fragment F{n} on Query {{ {spreads}}} ")
+    };
     let chain: String = (0..levels).map(level).collect();
     format!("{{ ...F0 }} {chain} fragment F{levels} on Query {{ __typename }}")
 }
 
-fn attacks() -> Vec<String> {
+pub fn attacks() -> Vec<String> {
     vec![
         format!("{{ __type(name: {}{}) {{ name }} }}", "[".repeat(1_600), "]".repeat(1_600)),
         format!("{{ __type(name: {}1{}) {{ name }} }}", "{a:".repeat(1_600), "}".repeat(1_600)),
-        doubling(25),
-        doubling(30),
+        spreading(25, 2),
+        spreading(30, 2),
+        spreading(7, 60),
         "{ ...F } fragment F on Query { ...F }".to_owned(),
         format!("{{ __typename {} }}", "#".repeat(15_000)),
         format!("{{ {} }}", "a ".repeat(2_000)),
-        format!("{{ {} }}", (0..21).map(|n| format!("a{n}: __typename ")).collect::<String>()),
+        roots(21),
+        format!("query {{ __typename {} }}", "@include(if: true) ".repeat(51)),
+        format!("{{ __schema {{ {} }} }}", "x: description ".repeat(101)),
+        deep(16),
     ]
+}
+
+fn roots(count: usize) -> String {
+    format!("{{ {} }}", (0..count).map(|n| format!("a{n}: __typename ")).collect::<String>())
+}
+
+/// So many levels of fields.
+fn deep(levels: usize) -> String {
+    let (open, close) = ("ofType { ".repeat(levels - 3), "}".repeat(levels - 3));
+    format!("{{ __schema {{ types {{ {open} name {close} }} }} }}")
+}
+
+/// What stays just within the limits that [`attacks`] exceed by little.
+fn large() -> Vec<String> {
+    vec![
+        roots(20),
+        format!("query {{ __typename {} }}", "@include(if: true) ".repeat(50)),
+        format!("{{ __schema {{ {} }} }}", "x: description ".repeat(100)),
+        deep(15),
+        format!("{{ __typename }} {}", "#".repeat(15_000 - 15)),
+    ]
+}
+
+#[tokio::test]
+async fn what_is_at_the_limits_passes_on_every_transport() {
+    let app = TestApp::live().await;
+    let mut socket = Socket::acknowledged(&app).await;
+    for (n, query) in large().into_iter().enumerate() {
+        let body = json!({ "query": query });
+        let answer = post(&app, JSON, &body).await;
+        assert!(answer.json()["data"].is_object(), "{query}: {}", answer.body);
+        let headers =
+            [("accept", "text/event-stream"), ("content-type", JSON), ("x-api-key", app.key())];
+        let answer = http(&app, "POST /graphql", &headers, body.to_string()).await;
+        assert!(answer.body.contains("data: {\"data\":{"), "{query}: {}", answer.body);
+        socket.subscribe(&n.to_string(), &query).await;
+        assert_eq!(socket.next().await["type"], "next", "{query}");
+        assert_eq!(socket.next().await["type"], "complete");
+    }
+}
+
+/// Costs exactly 50,000: 1 + 100 × (1 + 2 + 1 + 99 × (1 + 4)), and 1 + 49 × (1 + 1).
+const COSTLY: &str = "{ triggers(first: 100) { nodes { id name
+    firings(first: 99) { nodes { id status dueAt reason } } } } firings(first: 49) { nodes { id } } }";
+
+#[tokio::test]
+async fn a_query_may_cost_fifty_thousand_on_every_transport() {
+    let app = TestApp::live().await;
+    let variables = async_graphql::Variables::default();
+    let cost = belfry::graphql::guard::check(COSTLY, None).expect("it passes");
+    assert_eq!(cost.complexity(None, &variables), 50_000, "the rate limit counts alike");
+    let mut socket = Socket::acknowledged(&app).await;
+    let over = COSTLY.replace("first: 49", "first: 50");
+    for (id, query, expected) in [("1", COSTLY, "{\"data\":{"), ("2", &over, "{\"errors\":[{")] {
+        let body = json!({ "query": query });
+        let answer = post(&app, JSON, &body).await;
+        assert!(answer.body.starts_with(expected), "{}", answer.body);
+        let headers =
+            [("accept", "text/event-stream"), ("content-type", JSON), ("x-api-key", app.key())];
+        let stream = http(&app, "POST /graphql", &headers, body.to_string()).await;
+        assert!(stream.body.contains(&format!("data: {expected}")), "{}", stream.body);
+        socket.subscribe(id, query).await;
+        let message = socket.next().await;
+        if id == "1" {
+            assert_eq!(message["type"], "next");
+            assert_eq!(socket.next().await["type"], "complete");
+        } else {
+            assert_eq!(answer.code(), "QUERY_TOO_COMPLEX");
+            assert!(stream.body.contains("QUERY_TOO_COMPLEX"), "{}", stream.body);
+            assert_eq!(message["payload"][0]["extensions"]["code"], "QUERY_TOO_COMPLEX");
+        }
+    }
 }
 
 #[tokio::test]

@@ -181,3 +181,12 @@ async fn shutdown_answers_503_with_a_time() {
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("2")));
     assert_eq!(answer.code(), "SERVICE_UNAVAILABLE");
 }
+
+#[tokio::test]
+async fn a_field_that_failed_is_null_beside_what_did_not() {
+    let app = TestApp::live().await;
+    let query = "{ trigger(by: { id: \"frg_x\" }) { id } name: __typename }";
+    let answer = post(&app, JSON, &json!({ "query": query })).await;
+    let data = answer.json()["data"].to_string();
+    assert_eq!((answer.status, data.as_str()), (200, r#"{"trigger":null,"name":"Query"}"#));
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use belfry::domain::event::{Stamp, blank};
 use belfry::domain::firing::{Times, scheduled};
-use belfry::store::claim::{Lease, claim};
+use belfry::store::claim::{Lease, claim, renew};
 use belfry::store::record::{Outcome, record};
 use belfry::store::{Origin, Store, event, firing};
 use entity::event::Class;
@@ -101,7 +101,7 @@ async fn complete(app: &TestApp, claimed: Vec<(FiringId, i32)>) -> u64 {
     let outcomes: Vec<Outcome> = claimed.into_iter().map(outcome).collect();
     let store = app.app.store();
     let recorded = store.change(Origin::Engine, move |change| {
-        async move { record(change, outcomes, now).await }.boxed()
+        async move { record(change, &outcomes, now).await }.boxed()
     });
     recorded.await.expect("a record")
 }
@@ -120,6 +120,29 @@ async fn log(store: &Store, entry: entity::event::Model) -> belfry::error::Resul
 }
 
 on_postgres! {
+    /// A recorder and a renewal that wait for each other's rows stop everything for a second.
+    async fn a_renewal_waits_for_no_row_and_gives_none_up() {
+        let app = TestApp::start().await;
+        let store = app.app.store();
+        let ids = due_now(&app, 3).await;
+        assert_eq!(claim_some(store, &app, &ids).await.len(), 3);
+        let db = connect(&app).await;
+        let held = db.begin().await.expect("a transaction");
+        let sql = format!("SELECT id FROM firing WHERE id = '{}' FOR UPDATE", ids[1].uuid());
+        held.execute_unprepared(&sql).await.expect("a locked row");
+        let (owner, until) = (app.app.process(), app.now().plus_ms(99_000));
+        let renewing = {
+            let ids = ids.clone();
+            store.change(Origin::Engine, move |change| {
+                async move { renew(change, &ids, owner, until).await }.boxed()
+            })
+        };
+        let owned: HashSet<FiringId> = renewing.await.expect("leases").into_iter().collect();
+        assert_eq!(owned, ids.into_iter().collect());
+        held.rollback().await.expect("the row is free");
+        let renewed = format!("SELECT count(*) FROM firing WHERE lease_until = {}", until.millis());
+        assert_eq!(number(&db, &renewed).await, 2);
+    }
     async fn ten_processes_start_on_an_empty_database_at_once() {
         let database = shared::database(None).await;
         let opened = join_all((0..10).map(|_| open(&database.url))).await;

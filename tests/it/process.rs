@@ -198,9 +198,14 @@ impl Server {
     }
 
     /// The same with an environment that is already set.
-    pub fn start_as(mut command: Command, args: &[&str]) -> Self {
+    pub fn start_as(command: Command, args: &[&str]) -> Self {
+        Self::start_logging(command, args, Stdio::null())
+    }
+
+    /// The same; what it logs goes to `log`.
+    pub fn start_logging(mut command: Command, args: &[&str], log: Stdio) -> Self {
         command.args(["serve", "--listen", "127.0.0.1:0", "--allow-targets", "127.0.0.0/8"]);
-        command.args(args).stderr(Stdio::null());
+        command.args(args).stderr(log);
         let mut process = Process::start(&mut command);
         let line = process.wait_for(&["  GraphQL     http://…/graphql"]).remove(0);
         let address = line.trim_start_matches("  GraphQL     http://").trim_end_matches("/graphql");

@@ -115,7 +115,17 @@ async fn of_many_processes_that_start_at_once_one_makes_the_key() {
     assert_eq!(keys.len(), 1, "{printed:?}");
     let listed = crate::process::run(site.belfry().args(["key", "list"]));
     assert_eq!(listed.out.matches("[ADMIN]").count(), 1, "{}{}", listed.out, listed.err);
+    let projects = crate::process::run(site.belfry().args(["project", "list"]));
+    assert_eq!(projects.out.lines().count(), 1, "{}", projects.out);
     assert!(crate::process::files(site.folder.path()).is_empty(), "nothing lies beside PostgreSQL");
+
+    // Nor does it ever happen again, though nobody can get in any more.
+    let id = listed.out.split_whitespace().next().expect("an id").to_owned();
+    assert_eq!(crate::process::run(site.belfry().args(["key", "revoke", &id])).code, 0);
+    let later = start(0).read_until("Belfry … is ready");
+    assert!(later.iter().all(|line| !line.contains("First start")), "{later:?}");
+    let listed = crate::process::run(site.belfry().args(["key", "list"]));
+    assert_eq!(listed.out.lines().count(), 1, "{}", listed.out);
 }
 
 /// The balancer as it is deployed, in front of `apis`; with its address.

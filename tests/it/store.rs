@@ -19,12 +19,11 @@ use crate::story::{fire, firing, posting};
 
 /// Something small to write: a project of this name.
 fn named(app: &TestApp, name: impl Into<String>) -> row::Model {
-    let (id, created_at) = (app.app.ids().make(), app.now());
-    row::Model { id, name: name.into(), signing_generation: 1, created_at }
+    row::Model::new(app.app.ids().make(), name.into(), app.now())
 }
 
 async fn names(app: &TestApp) -> Vec<String> {
-    let rows = project::list(app.app.store()).await.expect("projects");
+    let rows = project::all(app.app.store()).await.expect("projects");
     rows.into_iter().map(|row| row.name).filter(|name| name != "default").collect()
 }
 
@@ -194,7 +193,7 @@ async fn a_result_counts_only_for_the_claim_that_it_belongs_to_and_only_once() {
         let outcome = completed(&app, id.parse().expect("an id"), epoch);
         let now = app.now();
         let recorded = app.app.store().change(Origin::Engine, move |change| {
-            async move { record(change, vec![outcome], now).await }.boxed()
+            async move { record(change, &[outcome], now).await }.boxed()
         });
         seen.push(recorded.await.expect("a record"));
     }
@@ -217,7 +216,7 @@ async fn a_stale_result_is_dropped_also_when_it_comes_with_the_one_that_counts()
     let outcomes = [0, 1, 2].map(|epoch| completed(&app, id.parse().expect("an id"), epoch));
     let now = app.now();
     let recorded = app.app.store().change(Origin::Engine, move |change| {
-        async move { record(change, outcomes.to_vec(), now).await }.boxed()
+        async move { record(change, &outcomes, now).await }.boxed()
     });
     assert_eq!(recorded.await.expect("a record"), 1);
     let query = "{ events(q: \"type eq 'app.event'\") { totalCount } }";

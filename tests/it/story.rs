@@ -1,8 +1,7 @@
 //! What several stories begin with: a trigger that posts, a firing, a timer, and how one looks.
 
-use belfry::service::{Caller, Scope, Scopes, api_key};
+use belfry::service::{Caller, Scope};
 use belfry::store::{Origin, project};
-use entity::ProjectId;
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 
@@ -84,31 +83,19 @@ pub fn firing_of(timer: &str) -> String {
 
 /// A caller of the same project with these scopes.
 pub async fn caller_with(app: &TestApp, scopes: &[Scope]) -> (Caller, String) {
-    key_of(app, app.caller.project, scopes).await
+    app.key_of(app.caller.project, scopes).await
 }
 
 /// A caller with every scope in a project of its own.
 pub async fn stranger(app: &TestApp) -> (Caller, String) {
-    let row = entity::project::Model {
-        id: app.app.ids().make(),
-        name: "elsewhere".to_owned(),
-        signing_generation: 1,
-        created_at: app.now(),
-    };
-    let id = row.id;
+    let id = app.app.ids().make();
+    let row = entity::project::Model::new(id, "elsewhere".to_owned(), app.now());
     let done = app
         .app
         .store()
         .change(Origin::Api, |change| async move { project::insert(change, row).await }.boxed());
     done.await.expect("the project is made");
-    key_of(app, id, &[Scope::Admin]).await
-}
-
-async fn key_of(app: &TestApp, project: ProjectId, scopes: &[Scope]) -> (Caller, String) {
-    let scopes = Scopes::new(scopes.to_vec());
-    let made = api_key::create(&app.app, project, "story", scopes, None).await.expect("a key");
-    let caller = api_key::authenticate(&app.app, Some(&made.text)).await.expect("the key holds");
-    (caller, made.text)
+    app.key_of(id, &[Scope::Admin]).await
 }
 
 /// A JSON text as a text.

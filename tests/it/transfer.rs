@@ -45,7 +45,7 @@ async fn opened(url: &str) -> Store {
 }
 
 async fn exported(store: &Store) -> String {
-    let project = project::list(store).await.expect("projects").pop().expect("one project");
+    let project = project::all(store).await.expect("projects").pop().expect("one project");
     let mut file = Vec::new();
     transfer::export(store, project, &mut file).await.expect("the export");
     String::from_utf8(file).expect("a text")
@@ -204,7 +204,7 @@ async fn a_file_that_is_not_whole_or_not_ours_is_refused_and_changes_nothing() {
     for (file, refusal) in cases {
         let said = import(&other, &file).await.expect_err(&refusal).to_string();
         assert!(said.contains(&refusal), "{said}\n{refusal}");
-        assert!(project::list(&other).await.expect("projects").is_empty(), "{refusal}");
+        assert!(project::all(&other).await.expect("projects").is_empty(), "{refusal}");
     }
     import(&other, &file).await.expect("the whole file");
 }

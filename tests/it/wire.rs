@@ -1,5 +1,5 @@
 //! Clients that send exactly what a test says and hide nothing of what comes back. Used by
-//! `http_graphql.rs`, `websocket.rs` and `guard.rs`.
+//! `http_graphql.rs`, `stream.rs`, `websocket.rs`, `guard.rs` and others.
 
 use std::time::Duration;
 
@@ -110,6 +110,91 @@ async fn read_all(mut stream: TcpStream) -> String {
     let read = timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
     read.expect("the server answers in time").expect("the connection ends well");
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// An answer that goes on, read as far as a test wants.
+pub struct Stream {
+    stream: TcpStream,
+    /// What came and was not read yet, without the lengths of HTTP's chunks.
+    text: String,
+    bytes: Vec<u8>,
+    /// Whether the last chunk has come.
+    is_over: bool,
+    /// The status code.
+    pub status: u16,
+    /// The head, in lower case.
+    pub head: String,
+}
+
+impl Stream {
+    /// Asks for one; `headers` are all that the request has beyond the host and the length.
+    pub async fn open(app: &TestApp, line: &str, headers: &[(&str, &str)], body: &str) -> Self {
+        let mut stream = connect(app).await;
+        let mut head = format!("{line} HTTP/1.1\r\nhost: localhost\r\n");
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
+        stream.write_all(head.as_bytes()).await.expect("the server reads");
+        let (text, head) = (String::new(), String::new());
+        let mut new = Self { stream, text, bytes: Vec::new(), is_over: false, status: 0, head };
+        while new.status == 0 {
+            assert!(new.receive().await, "the answer has a head");
+            let received = String::from_utf8_lossy(&new.bytes).into_owned();
+            if let Some((head, _)) = received.split_once("\r\n\r\n") {
+                new.bytes.drain(..head.len() + 4);
+                let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+                (new.status, new.head) = (status.expect("a status"), head.to_lowercase());
+            }
+        }
+        new
+    }
+
+    /// What comes up to `end`, which is read with it.
+    pub async fn until(&mut self, end: &str) -> String {
+        loop {
+            self.unchunk();
+            if let Some(at) = self.text.find(end) {
+                let rest = self.text.split_off(at + end.len());
+                return std::mem::replace(&mut self.text, rest);
+            }
+            assert!(self.receive().await, "before {end:?} it ended with {:?}", self.text);
+        }
+    }
+
+    /// What comes until the body ends as HTTP says that it does.
+    pub async fn rest(&mut self) -> String {
+        loop {
+            self.unchunk();
+            if self.is_over {
+                return std::mem::take(&mut self.text);
+            }
+            assert!(self.receive().await, "it was cut off after {:?}", self.text);
+        }
+    }
+
+    async fn receive(&mut self) -> bool {
+        let mut buffer = [0; 4096];
+        let read = timeout(PATIENCE, self.stream.read(&mut buffer)).await;
+        let count = read.expect("the server speaks in time").expect("the connection is whole");
+        self.bytes.extend_from_slice(&buffer[..count]);
+        count != 0
+    }
+
+    /// Takes whole chunks out of the bytes.
+    fn unchunk(&mut self) {
+        while let Some(line) = self.bytes.windows(2).position(|two| two == b"\r\n") {
+            let length = String::from_utf8_lossy(&self.bytes[..line]).into_owned();
+            let length = usize::from_str_radix(&length, 16).expect("the length of a chunk");
+            if self.bytes.len() < line + 4 + length {
+                return;
+            }
+            let chunk: Vec<u8> = self.bytes.drain(..line + 4 + length).collect();
+            let chunk = &chunk[line + 2..line + 2 + length];
+            self.text.push_str(&String::from_utf8_lossy(chunk));
+            self.is_over |= length == 0;
+        }
+    }
 }
 
 /// A POST of `body` with the app's key, as JSON.

@@ -10,9 +10,9 @@ use belfry::config::MasterKey;
 use belfry::engine::Engine;
 use belfry::graphql::{Schema, guard, schema};
 use belfry::limits::QUEUE_ENTRIES_MAX;
-use belfry::service::api_key::Made;
-use belfry::service::{Caller, Scope, Scopes, api_key, project};
-use entity::Instant;
+use belfry::service::api_key::Create;
+use belfry::service::{Caller, Scope, api_key, project};
+use entity::{Instant, ProjectId};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
@@ -34,7 +34,7 @@ pub struct TestApp {
     pub caller: Caller,
     clock: Option<Arc<ManualClock>>,
     schema: Schema,
-    key: Made,
+    key: String,
     url: OnceCell<String>,
     /// Gone with the app.
     database: Arc<Database>,
@@ -74,6 +74,15 @@ impl TestApp {
         app
     }
 
+    /// A new one with other settings, served, whose clock stands at [`START`].
+    pub async fn served_with(set: impl FnOnce(&mut Settings)) -> Self {
+        let clock = Arc::new(ManualClock::new(instant(START)));
+        let database = Database::make().await;
+        let app = Self::open_with(database, clock.clone(), Some(clock), SIZES, set).await;
+        app.listen().await;
+        app
+    }
+
     /// The same database after the process died and was started anew: nothing was given back.
     pub async fn restart(self) -> Self {
         let (database, clock) =
@@ -97,20 +106,29 @@ impl TestApp {
         manual: Option<Arc<ManualClock>>,
         sizes: Sizes,
     ) -> Self {
+        Self::open_with(database, clock, manual, sizes, |_| {}).await
+    }
+
+    async fn open_with(
+        database: Arc<Database>,
+        clock: Arc<dyn Clock>,
+        manual: Option<Arc<ManualClock>>,
+        sizes: Sizes,
+        set: impl FnOnce(&mut Settings),
+    ) -> Self {
         let url = database.url().to_owned();
-        let settings = Settings {
+        let mut settings = Settings {
             allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
             concurrency: sizes.concurrency,
             redis_url: database::redis_url().await,
             ..Settings::new(url, MasterKey([7; 32]))
         };
+        set(&mut settings);
         let app = App::open_with(settings, clock, sizes.queue_entries_max);
         let app = app.await.expect("the app opens");
         project::bootstrap(&app, None).await.expect("the first start");
         let owner = project::only(&app).await.expect("the project").id;
-        let scopes = Scopes::new(vec![Scope::Admin]);
-        let key = api_key::create(&app, owner, "story", scopes, None).await.expect("a key");
-        let caller = api_key::authenticate(&app, Some(&key.text)).await.expect("the key holds");
+        let (caller, key) = key_of(&app, owner, "story", &[Scope::Admin]).await;
         let engine = Engine::new(&app);
         let schema = schema(&app);
         Self { app, engine, caller, clock: manual, schema, key, url: OnceCell::new(), database }
@@ -240,21 +258,52 @@ impl TestApp {
         self.url.get_or_init(start).await.clone()
     }
 
+    /// The URL of the story's database.
+    pub fn database_url(&self) -> &str {
+        self.database.url()
+    }
+
     /// The text of the story's key.
     pub fn key(&self) -> &str {
-        &self.key.text
+        &self.key
     }
 
     /// Revokes the story's key.
     pub async fn revoke_key(&self) {
-        let project = self.caller.project;
-        api_key::revoke(&self.app, project, self.key.row.id).await.expect("the key is revoked");
+        let id = self.caller.key().expect("a key");
+        self.revoke(&self.caller, id).await;
+    }
+
+    /// Revokes a key of the caller's project on the command line.
+    pub async fn revoke(&self, caller: &Caller, id: entity::KeyId) {
+        let caller = command_line(&self.app, caller.project).await;
+        api_key::revoke(&self.app, &caller, id).await.expect("the key is revoked");
+    }
+
+    /// A new key of a project, made on the command line: its caller, and its text.
+    pub async fn key_of(&self, project: ProjectId, scopes: &[Scope]) -> (Caller, String) {
+        key_of(&self.app, project, "story", scopes).await
     }
 
     /// Begins to shut down.
     pub fn begin_shutdown(&self) {
         self.app.shutdown().begin();
     }
+}
+
+async fn key_of(app: &App, project: ProjectId, name: &str, scopes: &[Scope]) -> (Caller, String) {
+    let caller = command_line(app, project).await;
+    let (name, scopes) = (name.to_owned(), scopes.to_vec());
+    let input = Create { name, scopes, ..Create::default() };
+    let made = api_key::create(app, &caller, input).await.expect("a key");
+    let text = made.text.expect("its text");
+    let caller = api_key::authenticate(app, Some(&text)).await.expect("the key holds");
+    (caller, text)
+}
+
+async fn command_line(app: &App, project: ProjectId) -> Caller {
+    let row = belfry::store::project::find(app.store(), project).await.expect("a row");
+    Caller::command_line(&row.expect("the project"))
 }
 
 fn async_stream(

@@ -6,11 +6,14 @@
 mod app;
 pub mod checker;
 mod database;
+pub mod fuzz;
+mod random;
 mod receiver;
 mod redact;
 pub mod services;
 
-pub use app::TestApp;
+pub use app::{START, TestApp, instant};
 pub use database::is_postgres;
+pub use random::Random;
 pub use receiver::{Answer, Received, Receiver};
 pub use redact::redact;
