@@ -86,10 +86,12 @@ async fn on_postgresql_nothing_runs_on_when_the_time_is_up() {
     let body = json!({ "query": format!("{{ {aliases} }}") });
     let key = [("x-api-key", app.key())];
     let (answer, rest) = tokio::join!(post(&app, "*/*", &body), http(&app, "GET /event", &key, ""));
-    assert_eq!((answer.status, answer.code()), (503, "SERVICE_UNAVAILABLE".into()));
-    assert_eq!(answer.header("retry-after"), Some("2"));
+    // A busy machine may see the end of a statement's own time before that of the request's.
+    assert_eq!(answer.code(), "SERVICE_UNAVAILABLE");
+    let told = (answer.status, answer.header("retry-after"));
+    assert!(matches!(told, (503, Some("2")) | (200, None)), "{told:?}: {}", answer.body);
     assert_eq!((rest.status, rest.header("retry-after")), (503, Some("1")), "{}", rest.body);
-    until(&app.app, &watcher, 0, 3).await;
+    until(&app.app, &watcher, 0, 8).await;
     lock.rollback().await.expect("the lock is gone");
     assert_eq!(post(&app, "*/*", &json!({ "query": QUERY })).await.status, 200, "readers are left");
 }
