@@ -110,6 +110,8 @@ ids! {
     TriggerId = "trg", "trigger";
     /// One time plan of a trigger.
     ScheduleId = "sch", "schedule";
+    /// A named set of dates that schedules share.
+    CalendarId = "cal", "calendar";
     /// A named, versioned graph of stages.
     ActionId = "act", "action";
     /// One time that something fired or should have.

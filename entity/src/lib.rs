@@ -6,6 +6,7 @@ pub mod action;
 pub mod action_version;
 pub mod api_key;
 pub mod attempt;
+pub mod calendar;
 pub mod event;
 pub mod firing;
 pub mod id;
@@ -15,6 +16,7 @@ pub mod instant;
 pub mod log_floor;
 pub mod project;
 pub mod schedule;
+pub mod schedule_calendar;
 pub mod trigger;
 pub mod trigger_version;
 

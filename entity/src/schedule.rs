@@ -39,12 +39,16 @@ pub struct Model {
     pub plan_at: Option<Instant>,
     /// The SKIPPED row that the next skipped instants extend.
     pub open_range_id: Option<FiringId>,
+    /// How many of its instants became firings; what `maxFirings` bounds.
+    pub firings: i64,
     /// When it was made.
     pub created_at: Instant,
     /// When it was last changed.
     pub updated_at: Instant,
     /// When it was deleted.
     pub deleted_at: Option<Instant>,
+    /// What it does beyond its spec, as JSON text.
+    pub policy: String,
     /// What it fires with, as JSON text.
     pub payload: String,
 }

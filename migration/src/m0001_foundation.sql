@@ -109,9 +109,11 @@ CREATE TABLE schedule (
     next_at       BIGINT,
     plan_at       BIGINT,
     open_range_id {uuid},
+    firings       BIGINT  NOT NULL,
     created_at    BIGINT  NOT NULL,
     updated_at    BIGINT  NOT NULL,
     deleted_at    BIGINT,
+    policy        TEXT    NOT NULL,
     payload       TEXT    NOT NULL
 );
 CREATE INDEX schedule_list ON schedule (project_id, id) WHERE deleted_at IS NULL;
@@ -120,6 +122,29 @@ CREATE INDEX schedule_trigger ON schedule (trigger_id) WHERE deleted_at IS NULL;
 CREATE INDEX schedule_plan ON schedule (plan_at) WHERE plan_at IS NOT NULL;
 -- The few whose last instants are planned: does something that they planned still wait?
 CREATE INDEX schedule_last ON schedule (id) WHERE plan_at IS NULL AND state = 'SCHEDULED';
+
+CREATE TABLE calendar (
+    id          {uuid}  NOT NULL PRIMARY KEY,
+    project_id  {uuid}  NOT NULL REFERENCES project (id),
+    name        TEXT    NOT NULL,
+    description TEXT,
+    time_zone   TEXT,
+    version     INTEGER NOT NULL,
+    created_at  BIGINT  NOT NULL,
+    updated_at  BIGINT  NOT NULL,
+    deleted_at  BIGINT,
+    entries     TEXT    NOT NULL
+);
+CREATE UNIQUE INDEX calendar_name ON calendar (project_id, name) WHERE deleted_at IS NULL;
+CREATE INDEX calendar_list ON calendar (project_id, id) WHERE deleted_at IS NULL;
+
+-- Which schedules have to be planned anew when a calendar changes.
+CREATE TABLE schedule_calendar (
+    calendar_id {uuid} NOT NULL REFERENCES calendar (id),
+    schedule_id {uuid} NOT NULL REFERENCES schedule (id),
+    PRIMARY KEY (calendar_id, schedule_id)
+);
+CREATE INDEX schedule_calendar_schedule ON schedule_calendar (schedule_id);
 
 CREATE TABLE firing (
     id              {uuid}  NOT NULL PRIMARY KEY,

@@ -53,13 +53,18 @@ pub const QUOTA_MAX: i32 = 1_000_000_000;
 
 /// Longest delay of a timer or a firing: ten years. Longer is more likely a wrong unit.
 pub const DELAY_MS_MAX: i64 = 10 * 365 * 86_400_000;
+/// Schedules that refer to one calendar: a change of it plans all of them anew in one transaction.
+pub const CALENDAR_SCHEDULES_MAX: usize = 1_000;
 /// How far ahead the planner writes firings (design: horizon 5 min).
 pub const PLAN_HORIZON_MS: i64 = 5 * 60_000;
 /// Planned rows ahead of one schedule, so that a 1 s schedule does not fill the table.
 pub const PLANNED_AHEAD_MAX: usize = 64;
 /// Instants that one planning step may fold into a skipped range; the next step goes on.
 pub const FOLD_INSTANTS_MAX: usize = 100_000;
-/// Missed instants older than this are not caught up.
+/// Missed instants that one planning step makes firings when all are caught up; the next step goes
+/// on.
+pub const CATCH_UP_ROWS_MAX: usize = 1_000;
+/// Missed instants older than this are not caught up, unless the schedule says otherwise.
 pub const CATCH_UP_WINDOW_MS: i64 = 24 * 3_600_000;
 /// An instant that starts within this of its time is late, not missed.
 pub const CATCH_UP_GRACE_MS: i64 = 60_000;
@@ -132,6 +137,8 @@ pub const FORECAST_BUCKETS_MAX: usize = 1_000;
 pub const FORECAST_SCHEDULES_MAX: usize = 10_000;
 /// Different cron expressions times buckets, about a microsecond each.
 pub const FORECAST_CELLS_MAX: usize = 1_000_000;
+/// Instants that one forecast walks over of schedules that leave some out, a microsecond each.
+pub const FORECAST_WALKED_MAX: u64 = 1_000_000;
 /// Groups (bucket, trigger, cause) of stored firings that one forecast reads.
 pub const FORECAST_GROUPS_MAX: usize = 100_000;
 /// Triggers whose own attempts are measured; the rest counts with the mean of the project.

@@ -10,9 +10,11 @@ use std::collections::HashMap;
 use entity::Instant;
 
 use super::plan::{Plan, Spec};
+use super::timetable::Timetable;
 use crate::error::Problem;
 use crate::limits::{
     FORECAST_BUCKETS_MAX, FORECAST_CELLS_MAX, FORECAST_PERIOD_MS_MAX, FORECAST_STEP_MS_MIN,
+    FORECAST_WALKED_MAX,
 };
 
 /// A period in buckets of one length; the last may be shorter.
@@ -32,6 +34,7 @@ pub struct Spread {
     period: Period,
     known: HashMap<(String, String), (Plan, Vec<u64>)>,
     cells_left: usize,
+    walked_left: u64,
 }
 
 /// Why a schedule was not counted.
@@ -97,7 +100,12 @@ impl Spread {
     /// Nothing counted yet.
     #[must_use]
     pub fn new(period: Period) -> Self {
-        Self { period, known: HashMap::new(), cells_left: FORECAST_CELLS_MAX }
+        Self {
+            period,
+            known: HashMap::new(),
+            cells_left: FORECAST_CELLS_MAX,
+            walked_left: FORECAST_WALKED_MAX,
+        }
     }
 
     /// How many instants of `spec` after `planned_until` lie in each bucket.
@@ -124,6 +132,37 @@ impl Spread {
         let (plan, counts) = &self.known[&key];
         let mut counts = counts.clone();
         self.leave_out(plan, open_from, &mut counts);
+        Ok(counts)
+    }
+
+    /// The same for a schedule with a policy, of whose instants no more than `left` become firings.
+    ///
+    /// # Errors
+    /// When too much had to be walked already.
+    pub fn count_table(
+        &mut self,
+        table: &Timetable,
+        planned_until: Instant,
+        left: Option<u64>,
+    ) -> Result<Vec<u64>, NotCounted> {
+        let open_from = planned_until.plus_ms(1);
+        let mut left = left.unwrap_or(u64::MAX);
+        let mut walked = |from: Instant, until: Instant| {
+            let count = table.count(from, until, self.walked_left + 1);
+            if table.leaves_out() {
+                self.walked_left = self.walked_left.checked_sub(count)?;
+            }
+            Some(count)
+        };
+        let before = walked(open_from, self.period.from).ok_or(NotCounted::TooMany)?;
+        left = left.saturating_sub(before);
+        let mut counts = Vec::with_capacity(self.period.buckets());
+        for index in 0..self.period.buckets() {
+            let (from, until) = self.period.bucket(index);
+            let count = walked(from.max(open_from), until).ok_or(NotCounted::TooMany)?.min(left);
+            left -= count;
+            counts.push(count);
+        }
         Ok(counts)
     }
 

@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod bucket;
+pub mod calendar;
 pub mod circuit;
 pub mod comparator;
 pub mod cron;
@@ -11,16 +12,19 @@ pub mod expiring;
 pub mod filter;
 pub mod firing;
 pub mod forecast;
+pub mod jitter;
 pub mod object;
 pub mod outbox;
 pub mod page;
 pub mod plan;
 pub mod planning;
+pub mod policy;
 pub mod quota;
 pub mod retry;
 pub mod schema;
 pub mod signature;
 pub mod tally;
 pub mod text;
+pub mod timetable;
 pub mod uses;
 pub mod zone;

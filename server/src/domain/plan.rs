@@ -179,6 +179,12 @@ impl Plan {
         self.zone.format(instant)
     }
 
+    /// The zone that the plan is made in; UTC for all kinds but cron.
+    #[must_use]
+    pub fn zone(&self) -> Zone {
+        self.zone
+    }
+
     /// The IANA name of the zone that the plan is made in; `UTC` for all kinds but cron.
     #[must_use]
     pub fn zone_name(&self) -> &str {

@@ -1,5 +1,5 @@
-//! The planner's one decision: what to do about a schedule now. Pure; `engine/planner.rs` asks it
-//! and `store/plan.rs` does it.
+//! The planner's one decision: what to do about a schedule now. Pure; `engine/planner.rs` asks it,
+//! `store/plan.rs` does it, and the simulation does it in its head.
 //!
 //! ```text
 //!        planned_until            now                       now + horizon
@@ -7,15 +7,20 @@
 //!             │ missed, or late   │ planned ahead, PLANNED_AHEAD_MAX at most
 //! ```
 //! An instant that was not taken within the grace (60 s) of its time is *missed*: the system was
-//! down or out of breath. Of everything missed the newest fires (catch-up LAST, within 24 h) and
-//! the rest folds into one SKIPPED range. Rows that were planned before the outage count as well
-//! as instants that never became rows. While a schedule is paused its instants fold likewise.
+//! down or out of breath. Rows that were planned before the outage count as well as instants that
+//! never became rows. What becomes of them is the policy's word: SKIP, the LAST of all that is
+//! due by now, or ALL within the window; the others fold into one SKIPPED range. While a schedule is
+//! paused its instants fold likewise.
+//!
+//! An instant's time is that of its jitter: it is missed once the last moment that jitter allows
+//! lies a grace back. Where the number of firings is bounded, those that fold do not count.
 
 use entity::Instant;
 
-use super::plan::Plan;
+use super::policy::CatchUp;
+use super::timetable::Timetable;
 use crate::limits::{
-    CATCH_UP_GRACE_MS, CATCH_UP_WINDOW_MS, FOLD_INSTANTS_MAX, PAUSED_FOLD_MS, PLAN_HORIZON_MS,
+    CATCH_UP_GRACE_MS, CATCH_UP_ROWS_MAX, FOLD_INSTANTS_MAX, PAUSED_FOLD_MS, PLAN_HORIZON_MS,
     PLANNED_AHEAD_MAX,
 };
 
@@ -25,22 +30,25 @@ pub struct Cursor {
     /// Every instant up to here is planned, folded or fired.
     pub planned_until: Instant,
     /// Planned and unclaimed instants at or before now, oldest first.
-    pub waiting: Vec<Waiting>,
+    pub waiting: Vec<Planned>,
     /// Planned instants after now.
     pub ahead: usize,
     /// Instants after `planned_until` that have a firing all the same: an edit put the cursor back
     /// behind one that a person had cancelled, or the clock was set back. They stay as they are.
     pub recorded: Vec<Instant>,
+    /// How many more instants may become firings; any number when not set.
+    pub left: Option<usize>,
     /// Whether a person paused it.
     pub is_paused: bool,
 }
 
-/// A planned and unclaimed instant.
+/// A planned instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Waiting {
+pub struct Planned {
     /// The instant that it stands for.
     pub nominal_at: Instant,
-    /// From when on it may be claimed: later than the instant when that was caught up.
+    /// From when on it may be claimed: later than the instant by its jitter, or when it was caught
+    /// up.
     pub due_at: Instant,
 }
 
@@ -84,14 +92,13 @@ impl Reason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// Instants that become firings, in order.
-    pub plan: Vec<Instant>,
+    pub plan: Vec<Planned>,
     /// Instants that become (part of) a SKIPPED range.
     pub skip: Option<Skip>,
-    /// The missed instant that fires after all, and is due from now on. It is in `plan`, unless it
-    /// waits already.
-    pub caught_up: Option<Instant>,
-    /// Waiting rows up to here went into `skip` and are removed.
-    pub fold_until: Option<Instant>,
+    /// Those of `skip` that waited as rows, which are removed.
+    pub folded: Vec<Instant>,
+    /// Instants that wait as rows since long ago, and are due from now on.
+    pub revived: Vec<Instant>,
     /// The new cursor; never before the old one.
     pub planned_until: Instant,
     /// The first instant that is not yet planned.
@@ -100,33 +107,37 @@ pub struct Step {
     pub plan_at: Option<Instant>,
 }
 
+impl Step {
+    /// Nothing but a cursor.
+    fn at(planned_until: Instant) -> Self {
+        Self {
+            plan: Vec::new(),
+            skip: None,
+            folded: Vec::new(),
+            revived: Vec::new(),
+            planned_until,
+            next_at: None,
+            plan_at: None,
+        }
+    }
+}
+
 /// Decides for one schedule.
 #[must_use]
-pub fn step(plan: &Plan, cursor: &Cursor, now: Instant) -> Step {
+pub fn step(table: &Timetable, cursor: &Cursor, now: Instant) -> Step {
     if cursor.is_paused {
-        return step_paused(plan, cursor, now);
+        return step_paused(table, cursor, now);
     }
-    let due = due_instants(plan, cursor, now);
-    let mut step = Step {
-        plan: due.instants,
-        skip: None,
-        caught_up: None,
-        fold_until: None,
-        planned_until: cursor.planned_until.max(due.until),
-        next_at: None,
-        plan_at: None,
-    };
-    let is_missed = |due_at: Instant| due_at < missed_before(now);
-    let oldest = cursor.waiting.iter().map(|waiting| waiting.due_at).min();
-    if oldest.or(step.plan.first().copied()).is_some_and(is_missed) {
-        catch_up(&mut step, &cursor.waiting, due.is_cut, now);
-    }
-    if due.is_cut {
-        step.next_at = plan.next_after(step.planned_until);
+    let due = due_instants(table, cursor, now);
+    let mut step = Step::at(cursor.planned_until.max(due.until));
+    let mut left = cursor.left;
+    settle_due(table, cursor, &due, &mut left, &mut step, now);
+    if due.is_cut && left != Some(0) {
+        step.next_at = table.next_after(step.planned_until);
         step.plan_at = Some(now);
         return step;
     }
-    plan_ahead(plan, &mut step, cursor, now);
+    plan_ahead(table, &mut step, cursor, left, now);
     step
 }
 
@@ -136,26 +147,27 @@ pub fn missed_before(now: Instant) -> Instant {
     now.plus_ms(-CATCH_UP_GRACE_MS)
 }
 
-fn step_paused(plan: &Plan, cursor: &Cursor, now: Instant) -> Step {
-    let due = due_instants(plan, cursor, now);
-    let planned_until = cursor.planned_until.max(due.until);
-    let next_at = plan.next_after(planned_until);
-    let pace = now.plus_ms(PAUSED_FOLD_MS);
-    Step {
-        skip: range(&due.instants, Reason::Paused),
-        plan: Vec::new(),
-        caught_up: None,
-        fold_until: None,
-        planned_until,
-        next_at,
-        plan_at: if due.is_cut { Some(now) } else { next_at.map(|next| next.max(pace)) },
-    }
-}
-
 /// The instants that ended by an edit before anybody claimed them, as one range.
 #[must_use]
 pub fn superseded(waiting: &[Instant]) -> Option<Skip> {
     range(waiting, Reason::Superseded)
+}
+
+fn step_paused(table: &Timetable, cursor: &Cursor, now: Instant) -> Step {
+    let planned_until = cursor.planned_until;
+    if cursor.left == Some(0) {
+        return Step::at(planned_until);
+    }
+    let due = due_instants(table, cursor, now);
+    let planned_until = planned_until.max(due.until);
+    let next_at = table.next_after(planned_until);
+    let pace = now.plus_ms(PAUSED_FOLD_MS);
+    Step {
+        skip: range(&due.instants, Reason::Paused),
+        next_at,
+        plan_at: if due.is_cut { Some(now) } else { next_at.map(|next| next.max(pace)) },
+        ..Step::at(planned_until)
+    }
 }
 
 struct DueInstants {
@@ -164,47 +176,110 @@ struct DueInstants {
     is_cut: bool,
 }
 
-/// The unplanned instants up to now, `FOLD_INSTANTS_MAX` at most.
-fn due_instants(plan: &Plan, cursor: &Cursor, now: Instant) -> DueInstants {
+/// The unplanned instants up to now, as many as one step may fold or make firings.
+fn due_instants(table: &Timetable, cursor: &Cursor, now: Instant) -> DueInstants {
+    let policy = table.policy();
+    let fires_from = match policy.catch_up {
+        CatchUp::All if !cursor.is_paused => now.plus_ms(-policy.catch_up_window_ms),
+        _ => Instant::MAX,
+    };
     let mut instants = Vec::new();
+    let mut firing = 0;
     let mut last = cursor.planned_until;
-    while let Some(next) = plan.next_after(last).filter(|next| *next <= now) {
-        if instants.len() == FOLD_INSTANTS_MAX {
+    while let Some(next) = table.next_after(last).filter(|next| *next <= now) {
+        if instants.len() == FOLD_INSTANTS_MAX || firing == CATCH_UP_ROWS_MAX {
             return DueInstants { instants, until: last, is_cut: true };
         }
         if !cursor.recorded.contains(&next) {
             instants.push(next);
+            firing += usize::from(fires_from <= next);
         }
         last = next;
     }
     DueInstants { instants, until: now, is_cut: false }
 }
 
-/// Keeps the newest of what was missed, when it is recent enough and the last; folds the rest.
-fn catch_up(step: &mut Step, waiting: &[Waiting], more_follow: bool, now: Instant) {
-    let mut missed: Vec<Instant> = waiting.iter().map(|waiting| waiting.nominal_at).collect();
-    missed.append(&mut step.plan);
-    let newest = missed.last().copied();
-    let window = now.plus_ms(-CATCH_UP_WINDOW_MS);
-    let kept = newest.filter(|newest| !more_follow && window <= *newest);
-    if kept.is_some() {
-        missed.pop();
+/// Decides about everything whose instant has come, whether it waits as a row or not.
+fn settle_due(
+    table: &Timetable,
+    cursor: &Cursor,
+    due: &DueInstants,
+    left: &mut Option<usize>,
+    step: &mut Step,
+    now: Instant,
+) {
+    let waits = cursor.waiting.iter().map(|planned| (*planned, true));
+    let comes = due.instants.iter().map(|instant| {
+        let planned = Planned { nominal_at: *instant, due_at: table.due_at(*instant) };
+        (planned, false)
+    });
+    let mut all: Vec<(Planned, bool)> = waits.chain(comes).collect();
+    all.sort_by_key(|(planned, _)| planned.nominal_at);
+    let fires = fires(table, &all, due.is_cut, now);
+    let folded = all.iter().zip(&fires).filter(|((_, waits), fires)| *waits && !**fires).count();
+    *left = left.map(|left| left + folded);
+    let mut skipped = Vec::new();
+    for ((planned, waits), fires) in all.into_iter().zip(fires) {
+        let is_late = planned.due_at < missed_before(now);
+        match (waits, fires) {
+            (true, true) if is_late => step.revived.push(planned.nominal_at),
+            (true, true) => {}
+            (false, true) if *left == Some(0) => {
+                step.planned_until = step.planned_until.min(planned.nominal_at.plus_ms(-1));
+                break;
+            }
+            (false, true) => {
+                *left = left.map(|left| left - 1);
+                let due_at = if is_late { now } else { planned.due_at };
+                step.plan.push(Planned { due_at, ..planned });
+            }
+            (_, false) => {
+                if waits {
+                    step.folded.push(planned.nominal_at);
+                }
+                skipped.push(planned.nominal_at);
+            }
+        }
     }
-    let waiting_kept = waiting.iter().find(|waiting| Some(waiting.nominal_at) == kept);
-    let folded = waiting.iter().rev().find(|waiting| Some(waiting.nominal_at) != kept);
-    step.fold_until = folded.map(|waiting| waiting.nominal_at);
-    step.plan = kept.filter(|_| waiting_kept.is_none()).into_iter().collect();
-    let due_at = waiting_kept.map_or(kept, |waiting| Some(waiting.due_at));
-    step.caught_up = kept.filter(|_| due_at.is_some_and(|due_at| due_at < missed_before(now)));
-    step.skip = range(&missed, Reason::CatchUp);
+    step.skip = range(&skipped, Reason::CatchUp);
 }
 
-fn plan_ahead(plan: &Plan, step: &mut Step, cursor: &Cursor, now: Instant) {
+/// Which of `all`, oldest first, fire: each, unless some were missed.
+fn fires(table: &Timetable, all: &[(Planned, bool)], more_follow: bool, now: Instant) -> Vec<bool> {
+    let policy = table.policy();
+    let is_missed = |planned: &Planned| {
+        let latest = planned.nominal_at.plus_ms(policy.jitter_ms).max(planned.due_at);
+        latest < missed_before(now)
+    };
+    if !all.iter().any(|(planned, _)| is_missed(planned)) {
+        return vec![true; all.len()];
+    }
+    let window = now.plus_ms(-policy.catch_up_window_ms);
+    let last = all.iter().rposition(|(planned, _)| planned.due_at <= now);
+    let fires = |(index, (planned, _)): (usize, &(Planned, bool))| match policy.catch_up {
+        CatchUp::Skip => !is_missed(planned),
+        CatchUp::Last if planned.due_at <= now => {
+            !more_follow && Some(index) == last && window <= planned.nominal_at
+        }
+        CatchUp::Last => true,
+        CatchUp::All => !is_missed(planned) || window <= planned.nominal_at,
+    };
+    all.iter().enumerate().map(fires).collect()
+}
+
+fn plan_ahead(
+    table: &Timetable,
+    step: &mut Step,
+    cursor: &Cursor,
+    left: Option<usize>,
+    now: Instant,
+) {
     let horizon = now.plus_ms(PLAN_HORIZON_MS);
     let mut room = PLANNED_AHEAD_MAX.saturating_sub(cursor.ahead);
+    let mut left = left.unwrap_or(usize::MAX);
     let mut last = step.planned_until;
     loop {
-        step.next_at = plan.next_after(last);
+        step.next_at = table.next_after(last).filter(|_| 0 < left);
         let Some(next) = step.next_at else {
             step.planned_until = last;
             step.plan_at = None;
@@ -223,8 +298,9 @@ fn plan_ahead(plan: &Plan, step: &mut Step, cursor: &Cursor, now: Instant) {
             return;
         }
         if !cursor.recorded.contains(&next) {
-            step.plan.push(next);
+            step.plan.push(Planned { nominal_at: next, due_at: table.due_at(next) });
             room -= 1;
+            left -= 1;
         }
         last = next;
     }
@@ -238,8 +314,12 @@ fn range(instants: &[Instant], reason: Reason) -> Option<Skip> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
     use crate::domain::plan::Spec;
+    use crate::domain::policy::Policy;
+    use crate::limits::CATCH_UP_WINDOW_MS;
 
     const START: i64 = 1_800_000_000_000;
 
@@ -247,9 +327,17 @@ mod tests {
         Instant::from_millis(START + secs * 1_000)
     }
 
-    fn every(secs: i64) -> Plan {
+    fn under(secs: i64, policy: Policy) -> Timetable {
         let spec = Spec::Every { interval_ms: secs * 1_000, anchor: at(0) };
-        spec.compile().expect("a plan")
+        Timetable::new(&spec, policy, &HashMap::new(), 7).expect("a timetable")
+    }
+
+    fn every(secs: i64) -> Timetable {
+        under(secs, Policy::default())
+    }
+
+    fn nominal(step: &Step) -> Vec<Instant> {
+        step.plan.iter().map(|planned| planned.nominal_at).collect()
     }
 
     fn fresh(secs: i64) -> Cursor {
@@ -258,18 +346,19 @@ mod tests {
             waiting: Vec::new(),
             ahead: 0,
             recorded: Vec::new(),
+            left: None,
             is_paused: false,
         }
     }
 
-    fn waiting(secs: &[i64]) -> Vec<Waiting> {
-        secs.iter().map(|secs| Waiting { nominal_at: at(*secs), due_at: at(*secs) }).collect()
+    fn waiting(secs: &[i64]) -> Vec<Planned> {
+        secs.iter().map(|secs| Planned { nominal_at: at(*secs), due_at: at(*secs) }).collect()
     }
 
     #[test]
     fn the_horizon_is_filled_and_the_next_look_is_set() {
         let step = step(&every(60), &fresh(0), at(0));
-        assert_eq!(step.plan, [at(60), at(120), at(180), at(240), at(300)]);
+        assert_eq!(nominal(&step), [at(60), at(120), at(180), at(240), at(300)]);
         assert_eq!(step.planned_until, at(300));
         assert_eq!(step.next_at, Some(at(360)));
         assert_eq!(step.plan_at, Some(at(60)));
@@ -283,7 +372,7 @@ mod tests {
         assert_eq!(full.plan_at, Some(at(32)));
         let mut cursor = fresh(64);
         cursor.ahead = PLANNED_AHEAD_MAX - 1;
-        assert_eq!(step(&every(1), &cursor, at(1)).plan, [at(65)]);
+        assert_eq!(nominal(&step(&every(1), &cursor, at(1))), [at(65)]);
     }
 
     #[test]
@@ -291,11 +380,10 @@ mod tests {
         let mut cursor = fresh(300);
         cursor.waiting = waiting(&[120, 180, 240, 300]);
         let step = step(&every(60), &cursor, at(3_600));
-        assert_eq!(step.plan[0], at(3_600));
-        assert_eq!(step.plan[1], at(3_660));
+        assert_eq!(nominal(&step)[..2], [at(3_600), at(3_660)]);
         let skip = Skip { from: at(120), until: at(3_540), count: 58, reason: Reason::CatchUp };
         assert_eq!(step.skip, Some(skip));
-        assert_eq!(step.fold_until, Some(at(300)));
+        assert_eq!(step.folded, [at(120), at(180), at(240), at(300)]);
     }
 
     #[test]
@@ -306,8 +394,8 @@ mod tests {
         let step = step(&every(60), &cursor, at(200));
         let skip = Skip { from: at(60), until: at(120), count: 2, reason: Reason::CatchUp };
         assert_eq!(step.skip, Some(skip));
-        assert_eq!(step.fold_until, Some(at(120)));
-        assert_eq!(step.plan, [at(360), at(420), at(480)]);
+        assert_eq!(step.folded, [at(60), at(120)]);
+        assert_eq!(nominal(&step), [at(360), at(420), at(480)]);
     }
 
     #[test]
@@ -324,15 +412,15 @@ mod tests {
         let mut cursor = fresh(600);
         cursor.waiting = waiting(&[600]);
         let first = step(&every(600), &cursor, at(900));
-        assert_eq!((first.caught_up, first.fold_until), (Some(at(600)), None));
-        cursor.waiting = vec![Waiting { nominal_at: at(600), due_at: at(900) }];
+        assert_eq!((first.revived, first.folded), (vec![at(600)], vec![]));
+        cursor.waiting = vec![Planned { nominal_at: at(600), due_at: at(900) }];
         cursor.planned_until = first.planned_until;
-        assert_eq!(step(&every(600), &cursor, at(900)).caught_up, None);
+        assert_eq!(step(&every(600), &cursor, at(900)).revived, []);
         // Nobody took it within the grace: it is still the newest, and due again.
-        assert_eq!(step(&every(600), &cursor, at(961)).caught_up, Some(at(600)));
+        assert_eq!(step(&every(600), &cursor, at(961)).revived, [at(600)]);
         // By then the next one has come: it gives way.
         cursor.waiting.extend(waiting(&[1_200]));
-        assert_eq!(step(&every(600), &cursor, at(1_230)).fold_until, Some(at(600)));
+        assert_eq!(step(&every(600), &cursor, at(1_230)).folded, [at(600)]);
     }
 
     #[test]
@@ -340,7 +428,7 @@ mod tests {
         let mut cursor = fresh(0);
         cursor.recorded = vec![at(60), at(180)];
         let step = step(&every(60), &cursor, at(61));
-        assert_eq!(step.plan, [at(120), at(240), at(300), at(360)]);
+        assert_eq!(nominal(&step), [at(120), at(240), at(300), at(360)]);
         cursor.is_paused = true;
         let paused = super::step(&every(60), &cursor, at(121));
         assert_eq!(paused.skip.map(|skip| (skip.from, skip.count)), Some((at(120), 1)));
@@ -348,9 +436,9 @@ mod tests {
 
     #[test]
     fn what_is_older_than_the_window_is_not_caught_up() {
-        let once = Spec::At { at: at(0) }.compile().expect("a plan");
+        let once = Timetable::bare(Spec::At { at: at(0) }.compile().expect("a plan"));
         let day = CATCH_UP_WINDOW_MS / 1_000;
-        assert_eq!(step(&once, &fresh(-1), at(day)).plan, [at(0)]);
+        assert_eq!(nominal(&step(&once, &fresh(-1), at(day))), [at(0)]);
         let past = step(&once, &fresh(-1), at(day).plus_ms(1));
         assert!(past.plan.is_empty());
         assert_eq!(past.skip.map(|skip| skip.count), Some(1));
@@ -377,7 +465,72 @@ mod tests {
         assert!(first.plan.is_empty());
         assert_eq!((first.planned_until, first.plan_at), (at(100_000), Some(now)));
         let last = step(&every(1), &fresh(200_000), now);
+        assert_eq!(nominal(&last)[0], now);
         assert_eq!(last.skip.map(|skip| skip.count), Some(49_999));
-        assert_eq!(last.plan[0], now);
+    }
+
+    fn caught_up(policy: Policy, waits: &[i64], now: i64) -> (Vec<i64>, Option<(i64, i64, i64)>) {
+        let mut cursor = fresh(waits.last().copied().unwrap_or(0));
+        cursor.waiting = waiting(waits);
+        let step = step(&under(60, policy), &cursor, at(now));
+        let secs = |instant: Instant| instant.ms_since(at(0)) / 1_000;
+        let fires = step.revived.iter().copied().chain(nominal(&step)).map(secs);
+        let skip = step.skip.map(|skip| (secs(skip.from), secs(skip.until), skip.count));
+        (fires.filter(|secs| *secs <= now).collect(), skip)
+    }
+
+    #[test]
+    fn what_was_missed_is_skipped_or_fires_as_the_policy_says() {
+        let policy = |catch_up| Policy { catch_up, ..Policy::default() };
+        // 60 to 180 wait as rows, 240 to 600 never became any; 540 is late by the grace.
+        let by = |catch_up| caught_up(policy(catch_up), &[60, 120, 180], 600);
+        assert_eq!(by(CatchUp::Skip), (vec![540, 600], Some((60, 480, 8))));
+        assert_eq!(by(CatchUp::Last), (vec![600], Some((60, 540, 9))));
+        let all: Vec<i64> = (1..=10).map(|minute| minute * 60).collect();
+        assert_eq!(by(CatchUp::All), (all, None));
+    }
+
+    #[test]
+    fn nothing_beyond_the_window_is_caught_up() {
+        let policy =
+            |catch_up| Policy { catch_up, catch_up_window_ms: 240_000, ..Policy::default() };
+        let by = |catch_up, now| caught_up(policy(catch_up), &[60, 120], now);
+        assert_eq!(by(CatchUp::All, 600), (vec![360, 420, 480, 540, 600], Some((60, 300, 5))));
+        assert_eq!(by(CatchUp::Last, 600), (vec![600], Some((60, 540, 9))));
+    }
+
+    #[test]
+    fn all_that_was_missed_comes_in_bounded_steps() {
+        let policy = Policy { catch_up: CatchUp::All, ..Policy::default() };
+        let first = step(&under(1, policy), &fresh(0), at(5_000));
+        assert_eq!((first.plan.len(), first.plan_at), (CATCH_UP_ROWS_MAX, Some(at(5_000))));
+        assert!(first.plan.iter().all(|planned| planned.due_at == at(5_000)));
+        assert_eq!(first.planned_until, at(1_000));
+    }
+
+    #[test]
+    fn no_more_instants_become_firings_than_are_left() {
+        let mut cursor = fresh(0);
+        cursor.left = Some(2);
+        let ahead = step(&every(60), &cursor, at(0));
+        assert_eq!(nominal(&ahead), [at(60), at(120)]);
+        assert_eq!((ahead.next_at, ahead.plan_at), (None, None));
+        // What folds gives its place back.
+        cursor.waiting = waiting(&[60, 120]);
+        (cursor.planned_until, cursor.left) = (at(120), Some(0));
+        let late = step(&every(60), &cursor, at(600));
+        assert_eq!((late.folded.len(), nominal(&late)), (2, vec![at(600), at(660)]));
+        assert_eq!((late.next_at, late.plan_at), (None, None));
+    }
+
+    #[test]
+    fn jitter_is_not_lateness() {
+        let table = under(60, Policy { jitter_ms: 3_600_000, ..Policy::default() });
+        let first = step(&table, &fresh(0), at(0));
+        let mut cursor = fresh(300);
+        cursor.waiting = first.plan.clone();
+        assert!(first.plan.iter().any(|planned| at(400) < planned.due_at));
+        let second = step(&table, &cursor, at(400));
+        assert_eq!((second.skip, second.folded), (None, vec![]));
     }
 }

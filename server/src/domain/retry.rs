@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::jitter;
 use super::object::Object;
 use crate::error::Problem;
 
@@ -114,21 +115,10 @@ fn check_delays(object: &mut Object<'_>, items: &[Value], max_attempts: u32) -> 
 
 /// `nominal` moved by up to ±[`JITTER_PERCENT`], evenly spread over firings and attempts.
 fn jittered(nominal: i64, attempt: u32, seed: u128) -> i64 {
-    const STEPS: u64 = 2_000_001;
-    let [low, high] = [seed as u64, (seed >> 64) as u64];
-    let mixed = split_mix(low ^ split_mix(high ^ split_mix(u64::from(attempt))));
     // From -1,000,000 to 1,000,000: a millionth of the allowed span per step.
-    let position = i64::try_from(mixed % STEPS).unwrap_or(0) - 1_000_000;
+    let step = jitter::share(seed, u64::from(attempt), 2_000_000);
+    let position = i64::try_from(step).unwrap_or(0) - 1_000_000;
     nominal + nominal * JITTER_PERCENT / 100 * position / 1_000_000
-}
-
-/// The output function of SplitMix64 (Steele, Lea, Flood 2014): each input bit sways every output
-/// bit, which a UUID needs whose first half is a time.
-fn split_mix(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::limits::{QUERY_COMPLEXITY_MAX, QUERY_DEPTH_MAX, QUERY_DIRECTIVES_MAX}
 mod action;
 mod api_key;
 mod attempt;
+mod calendar;
 mod comparator;
 mod connection;
 mod error;
@@ -40,6 +41,7 @@ pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 pub struct Query(
     action::ActionQuery,
     api_key::ApiKeyQuery,
+    calendar::CalendarQuery,
     event::EventQuery,
     firing::FiringQuery,
     forecast::ForecastQuery,
@@ -57,6 +59,7 @@ pub struct Query(
 pub struct Mutation(
     action::ActionMutation,
     api_key::ApiKeyMutation,
+    calendar::CalendarMutation,
     event::EventMutation,
     firing::FiringMutation,
     project::ProjectMutation,

@@ -2,11 +2,13 @@
 
 use async_graphql::{Context, ID, Interface, Object};
 use entity::{
-    ActionId, EventId, FiringId, KeyId, ProjectId, ScheduleId, TimerId, TriggerId, TypedId,
+    ActionId, CalendarId, EventId, FiringId, KeyId, ProjectId, ScheduleId, TimerId, TriggerId,
+    TypedId,
 };
 
 use super::action::Action;
 use super::api_key::ApiKey;
+use super::calendar::Calendar;
 use super::error::Result;
 use super::event::Event;
 use super::firing::Firing;
@@ -17,7 +19,9 @@ use super::timer::Timer;
 use super::trigger::Trigger;
 use crate::error::Error;
 use crate::limits::NODES_MAX;
-use crate::service::{Scope, action, api_key, event, firing, project, schedule, timer, trigger};
+use crate::service::{
+    Scope, action, api_key, calendar, event, firing, project, schedule, timer, trigger,
+};
 
 /// Anything that has an id.
 #[derive(Interface)]
@@ -31,6 +35,8 @@ pub enum Node {
     Action(Action),
     /// An API key; needs ADMIN.
     ApiKey(ApiKey),
+    /// A calendar.
+    Calendar(Calendar),
     /// An entry of the log.
     Event(Event),
     /// A firing.
@@ -90,6 +96,9 @@ async fn find(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
     Ok(match prefix.as_str() {
         ActionId::PREFIX => {
             action::find(app, caller, ActionId(uuid)).await?.map(|row| Action(row).into())
+        }
+        CalendarId::PREFIX => {
+            calendar::find(app, caller, CalendarId(uuid)).await?.map(|row| Calendar(row).into())
         }
         EventId::PREFIX => {
             event::find(app, caller, EventId(uuid)).await?.map(|row| Event(row).into())

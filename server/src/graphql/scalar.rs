@@ -1,6 +1,7 @@
 //! The scalars: each with the specification that it follows.
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use chrono::{Datelike as _, NaiveDate};
 use entity::Instant;
 
 use crate::domain::duration;
@@ -17,6 +18,10 @@ pub struct DateTime(pub Instant);
 /// to the millisecond. Years and months are refused, because their length varies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Duration(pub i64);
+
+/// A civil date, RFC 3339 `full-date`, such as `2026-12-24`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Date(pub NaiveDate);
 
 /// Any JSON value.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +52,22 @@ impl ScalarType for Duration {
 
     fn to_value(&self) -> Value {
         Value::String(duration::format(self.0))
+    }
+}
+
+/// A civil date, RFC 3339 `full-date`, such as `2026-12-24`.
+#[Scalar(name = "Date", specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339#section-5.6")]
+impl ScalarType for Date {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
+        let read = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
+        let date = read.filter(|date| text.len() == 10 && (1970..=9999).contains(&date.year()));
+        let why = "expected a date such as 2026-12-24, from 1970 to 9999";
+        Ok(Self(date.ok_or_else(|| refused(why, text))?))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
     }
 }
 

@@ -8,16 +8,18 @@
 use std::collections::HashMap;
 
 use entity::firing::{Cause, Status};
-use entity::{Instant, TriggerId};
+use entity::{Instant, ScheduleId, TriggerId};
 
 use super::{Caller, Scope};
 use crate::app::App;
 use crate::domain::comparator::Comparator;
 use crate::domain::forecast::{NotCounted, Period, Spread, executors};
 use crate::domain::plan::Spec;
+use crate::domain::timetable::Timetable;
 use crate::error::{Error, Result};
 use crate::limits::{FORECAST_GROUPS_MAX, FORECAST_SCHEDULES_MAX, FORECAST_TRIGGERS_MAX};
 use crate::store::forecast::{self as store, Filter, Measured, Ongoing, Waiting, Whose};
+use crate::store::timetable;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -107,7 +109,7 @@ pub async fn forecast(app: &App, caller: &Caller, question: Question) -> Result<
         FORECAST_GROUPS_MAX < waiting.len() || FORECAST_SCHEDULES_MAX < ongoing.len();
     waiting.truncate(FORECAST_GROUPS_MAX);
     ongoing.truncate(FORECAST_SCHEDULES_MAX);
-    let counted = counted(period, ongoing).await?;
+    let counted = counted(app, period, ongoing).await?;
     let mut sums = Sums::new(&period);
     sums.add_waiting(&waiting);
     sums.add_counted(&counted);
@@ -134,7 +136,7 @@ pub async fn ahead(app: &App) -> Result<Vec<Ahead>> {
     let until = now.plus_ms(longest_ms);
     let ongoing = store::ongoing(app.store(), &filter, until, FORECAST_SCHEDULES_MAX).await?;
     let period = Period::new(now, until, WINDOWS[0].1).map_err(Error::Refused)?;
-    let counted = counted(period, ongoing).await?;
+    let counted = counted(app, period, ongoing).await?;
     let measured = store::measured_by_all(app.store()).await?;
     let mut windows = Vec::with_capacity(WINDOWS.len());
     for (window, length_ms) in WINDOWS {
@@ -155,13 +157,24 @@ struct Counted {
 }
 
 /// Counts the instants of schedules, away from the threads that serve: it may take a second.
-async fn counted(period: Period, ongoing: Vec<Ongoing>) -> Result<Counted> {
+async fn counted(app: &App, period: Period, ongoing: Vec<Ongoing>) -> Result<Counted> {
+    let tables = tables(app, &ongoing).await?;
     let work = tokio::task::spawn_blocking(move || {
         let mut spread = Spread::new(period);
         let mut all = Counted { by_trigger: HashMap::new(), is_truncated: false };
         for row in ongoing {
-            let Ok(spec) = serde_json::from_str::<Spec>(&row.spec) else { continue };
-            let counts = match spread.count(&spec, row.planned_until) {
+            let counts = match tables.get(&row.id) {
+                Some(table) => {
+                    let max = table.policy().max_firings;
+                    let left = max.map(|max| (max - row.firings).max(0).unsigned_abs());
+                    spread.count_table(table, row.planned_until, left)
+                }
+                None => match serde_json::from_str::<Spec>(&row.spec) {
+                    Ok(spec) => spread.count(&spec, row.planned_until),
+                    Err(_) => continue,
+                },
+            };
+            let counts = match counts {
                 Ok(counts) => counts,
                 Err(NotCounted::TooMany) => {
                     all.is_truncated = true;
@@ -177,6 +190,16 @@ async fn counted(period: Period, ongoing: Vec<Ongoing>) -> Result<Counted> {
         all
     });
     work.await.map_err(|error| Error::Internal(format!("a forecast was not counted: {error}")))
+}
+
+/// The timetables of those schedules that have a policy; plans alone are counted faster.
+async fn tables(app: &App, ongoing: &[Ongoing]) -> Result<HashMap<ScheduleId, Timetable>> {
+    let with_policy = ongoing.iter().filter(|row| row.policy != "{}");
+    let texts: Vec<timetable::Text<'_>> = with_policy
+        .map(|row| timetable::Text { schedule: row.id, spec: &row.spec, policy: &row.policy })
+        .collect();
+    let tables = timetable::find_many(app.store(), &texts).await?;
+    Ok(texts.iter().map(|text| text.schedule).zip(tables).collect())
 }
 
 /// What is expected, by bucket and trigger.

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 pub mod action;
 pub mod api_key;
 mod audit;
+pub mod calendar;
 pub mod event;
 pub mod firing;
 pub mod forecast;

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::schedule::{Draft, SpecInput};
 use super::{Caller, action, event, trigger};
 use crate::app::App;
+use crate::domain::policy::Policy;
 use crate::error::Result;
 
 /// Makes what is missing; returns the names of what was made.
@@ -62,6 +63,7 @@ fn demo_triggers() -> Vec<(&'static str, Vec<Draft>)> {
     let draft = |name: &str, spec| Draft {
         name: Some(name.to_owned()),
         spec,
+        policy: Policy::default(),
         payload: Some(json!({ "from": name })),
     };
     let minute = SpecInput::Every { interval_ms: 60_000, anchor: None };

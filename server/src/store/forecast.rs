@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use entity::firing::{self, Cause, Status};
-use entity::{FiringId, Instant, ProjectId, TriggerId, attempt, schedule, trigger};
+use entity::{FiringId, Instant, ProjectId, ScheduleId, TriggerId, attempt, schedule, trigger};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SelectStatement};
 use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, FromQueryResult, QueryFilter as _,
@@ -49,10 +49,16 @@ pub struct Waiting {
 /// A schedule that goes on.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct Ongoing {
+    /// Which.
+    pub id: ScheduleId,
     /// What it fires.
     pub trigger_id: TriggerId,
     /// When, as JSON.
     pub spec: String,
+    /// What it does beyond that, as JSON.
+    pub policy: String,
+    /// How many of its instants are firings already.
+    pub firings: i64,
     /// Up to where its instants are firings already.
     pub planned_until: Instant,
 }
@@ -145,7 +151,8 @@ pub async fn ongoing(
     }
     let rows = Entity::find()
         .select_only()
-        .columns([Column::TriggerId, Column::Spec, Column::PlannedUntil])
+        .columns([Column::Id, Column::TriggerId, Column::Spec, Column::Policy])
+        .columns([Column::Firings, Column::PlannedUntil])
         .filter(condition)
         .order_by_asc(Column::NextAt)
         .order_by_asc(Column::Id)

@@ -14,15 +14,15 @@ use sea_orm::{
     ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
 };
 
-use super::{Change, Store, bulk, due_of, page, schedule as schedules};
+use super::{Change, Store, bulk, due_of, page, schedule as schedules, timetable};
 use crate::clock::{Ids, stamped_at};
 use crate::domain::event::{Stamp, ended};
 use crate::domain::firing::{Times, scheduled};
-use crate::domain::plan::Spec;
 use crate::domain::planning::{
-    Cursor, Reason, Skip, Step, Waiting, missed_before, step, superseded,
+    Cursor, Planned, Reason, Skip, Step, missed_before, step, superseded,
 };
-use crate::error::{Error, Result};
+use crate::domain::timetable::Timetable;
+use crate::error::Result;
 
 /// What one planning pass did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,37 +112,53 @@ pub async fn advance(change: &Change, ids: &Ids, now: Instant, rows: Vec<Model>)
         return Ok(report);
     }
     let triggers = triggers_of(change, &rows).await?;
+    let texts: Vec<timetable::Text<'_>> = rows.iter().map(Into::into).collect();
+    let tables = timetable::get_many(change, &texts).await?;
     let mut waiting = waiting_of(change, &rows, now).await?;
     let mut recorded = recorded_of(change, &rows).await?;
     let mut made = Vec::new();
-    for mut row in rows {
+    let mut advanced = Vec::with_capacity(rows.len());
+    for (mut row, table) in rows.into_iter().zip(tables) {
         let Some(trigger) = triggers.get(&row.trigger_id) else { continue };
         let planned = waiting.remove(&row.id).unwrap_or_default();
-        let is_over = |waiting: &Waiting| waiting.nominal_at <= now;
-        let cursor = Cursor {
-            planned_until: row.planned_until,
-            ahead: planned.iter().filter(|waiting| !is_over(waiting)).count(),
-            waiting: planned.into_iter().filter(is_over).collect(),
-            recorded: recorded.remove(&row.id).unwrap_or_default(),
-            is_paused: row.state == State::Paused || trigger.state == trigger::State::Paused,
-        };
-        let step = step(&compile(&row)?, &cursor, now);
+        let recorded = recorded.remove(&row.id).unwrap_or_default();
+        let cursor = cursor(&row, &table, trigger, planned, recorded, now);
+        let step = step(&table, &cursor, now);
         report.schedules += 1;
         report.planned += step.plan.len();
         report.skipped += step.skip.as_ref().map_or(0, |skip| skip.count);
         let limit = trigger.concurrency;
-        made.extend(step.plan.iter().map(|instant| {
-            let mut made = planned_row(ids, &row, trigger, *instant, now);
-            if step.caught_up == Some(*instant) {
-                made.due_at = now;
-            }
+        made.extend(step.plan.iter().map(|planned| {
+            let made = planned_row(ids, &row, trigger, *planned, now);
             change.due(due_of(&made, limit));
             made
         }));
         apply(change, ids, &mut row, trigger, &cursor, step, now).await?;
+        advanced.push(row);
     }
     super::firing::insert(change, made).await?;
+    schedules::set_cursors(change, &advanced).await?;
     Ok(report)
+}
+
+fn cursor(
+    row: &Model,
+    table: &Timetable,
+    trigger: &trigger::Model,
+    planned: Vec<Planned>,
+    recorded: Vec<Instant>,
+    now: Instant,
+) -> Cursor {
+    let left = table.policy().max_firings.map(|max| Ord::max(max - row.firings, 0));
+    let is_over = |planned: &Planned| planned.nominal_at <= now;
+    Cursor {
+        planned_until: row.planned_until,
+        ahead: planned.iter().filter(|planned| !is_over(planned)).count(),
+        waiting: planned.into_iter().filter(is_over).collect(),
+        recorded,
+        left: left.map(|left| usize::try_from(left).unwrap_or(usize::MAX)),
+        is_paused: row.state == State::Paused || trigger.state == trigger::State::Paused,
+    }
 }
 
 /// Ends what is planned and unclaimed: what lies ahead is deleted and will be planned anew, what
@@ -156,7 +172,7 @@ pub async fn cut(
     reason: Reason,
     now: Instant,
 ) -> Result<()> {
-    let planned = remove_waiting(change, row.id, Instant::MAX).await?;
+    let planned = remove(change, row).await?;
     let was_due: Vec<Instant> = planned.into_iter().filter(|instant| *instant <= now).collect();
     if let Some(skip) = superseded(&was_due).map(|skip| Skip { reason, ..skip }) {
         write_skip(change, ids, row, trigger, &skip, now).await?;
@@ -164,7 +180,8 @@ pub async fn cut(
     row.plan_version += 1;
     let skipped_until = skipped_until(change, row.id).await?.unwrap_or(now);
     row.planned_until = Ord::min(row.planned_until, Ord::max(now, skipped_until));
-    row.next_at = compile(row)?.next_after(row.planned_until);
+    let tables = timetable::get_many(change, &[(&*row).into()]).await?;
+    row.next_at = tables.first().and_then(|table| table.next_after(row.planned_until));
     row.plan_at = Some(now);
     Ok(())
 }
@@ -180,9 +197,11 @@ pub async fn set_payload(change: &Change, row: &Model) -> Result<()> {
     Ok(())
 }
 
-/// Removes what is planned and unclaimed, for a schedule that is deleted.
-pub async fn remove(change: &Change, row: &Model) -> Result<()> {
-    remove_waiting(change, row.id, Instant::MAX).await.map(drop)
+/// Removes what is planned and unclaimed of a schedule; which instants that was, oldest first.
+pub async fn remove(change: &Change, row: &mut Model) -> Result<Vec<Instant>> {
+    let removed = remove_waiting(change, unclaimed(row.id)).await?;
+    row.firings -= i64::try_from(removed.len()).unwrap_or(i64::MAX);
+    Ok(removed)
 }
 
 /// Ends the range that the next skipped instants would have extended, with its one event.
@@ -214,14 +233,16 @@ async fn apply(
     step: Step,
     now: Instant,
 ) -> Result<()> {
-    if let Some(until) = step.fold_until {
-        remove_waiting(change, row.id, until).await?;
+    if !step.folded.is_empty() {
+        let instants = step.folded.iter().copied();
+        let folded = unclaimed(row.id).add(firing::Column::NominalAt.is_in(instants));
+        remove_waiting(change, folded).await?;
     }
     if let Some(skip) = &step.skip {
         write_skip(change, ids, row, trigger, skip, now).await?;
     }
-    if let Some(instant) = step.caught_up {
-        set_due(change, row.id, trigger.concurrency, instant, now).await?;
+    if !step.revived.is_empty() {
+        set_due(change, row.id, trigger.concurrency, &step.revived, now).await?;
     }
     let is_resumed = !cursor.is_paused && step.skip.is_none();
     if is_resumed || !step.plan.is_empty() || step.plan_at.is_none() {
@@ -230,14 +251,16 @@ async fn apply(
     let lies_ahead = step.next_at.is_some()
         || !step.plan.is_empty()
         || 0 < cursor.ahead
-        || (step.fold_until.is_none() && !cursor.waiting.is_empty());
+        || step.folded.len() < cursor.waiting.len();
     if row.state != State::Paused {
         row.state = if lies_ahead { State::Scheduled } else { State::Processed };
     }
+    let count = |instants: usize| i64::try_from(instants).unwrap_or(i64::MAX);
+    row.firings += count(step.plan.len()) - count(step.folded.len());
     row.planned_until = step.planned_until;
     row.next_at = step.next_at;
     row.plan_at = step.plan_at;
-    schedules::set_in(change.tx(), row).await
+    Ok(())
 }
 
 /// Extends the open range when the reason is the same, else begins a new one.
@@ -264,7 +287,8 @@ async fn write_skip(
         }
         close_range(change, ids, row, trigger).await?;
     }
-    let mut range = planned_row(ids, row, trigger, skip.from, now);
+    let first = Planned { nominal_at: skip.from, due_at: skip.from };
+    let mut range = planned_row(ids, row, trigger, first, now);
     range.status = Status::Skipped;
     range.reason = Some(skip.reason.as_str().to_owned());
     range.finished_at = Some(now);
@@ -279,12 +303,13 @@ fn planned_row(
     ids: &Ids,
     row: &Model,
     trigger: &trigger::Model,
-    instant: Instant,
+    planned: Planned,
     now: Instant,
 ) -> firing::Model {
     let id: FiringId = ids.make();
-    let times = Times { created: now, due: instant };
+    let times = Times { created: now, due: planned.due_at };
     firing::Model {
+        nominal_at: planned.nominal_at,
         trigger_id: Some(trigger.id),
         trigger_version: Some(trigger.definition),
         schedule_id: Some(row.id),
@@ -294,14 +319,6 @@ fn planned_row(
         payload: row.payload.clone(),
         ..scheduled(id, row.project_id, Cause::Schedule, times)
     }
-}
-
-fn compile(row: &Model) -> Result<crate::domain::plan::Plan> {
-    let spec: Spec = serde_json::from_str(&row.spec)
-        .map_err(|error| Error::Internal(format!("the stored spec of {}: {error}", row.id)))?;
-    spec.compile().map_err(|problem| {
-        Error::Internal(format!("the stored spec of {}: {}", row.id, problem.message))
-    })
 }
 
 async fn triggers_of(
@@ -322,7 +339,7 @@ async fn waiting_of(
     change: &Change,
     rows: &[Model],
     now: Instant,
-) -> Result<HashMap<ScheduleId, Vec<Waiting>>> {
+) -> Result<HashMap<ScheduleId, Vec<Planned>>> {
     #[derive(FromQueryResult)]
     struct Row {
         schedule_id: ScheduleId,
@@ -331,7 +348,7 @@ async fn waiting_of(
     }
     use firing::Column;
     let ids: Vec<_> = rows.iter().map(|row| row.id.uuid()).collect();
-    let mut found: HashMap<ScheduleId, Vec<Waiting>> = HashMap::new();
+    let mut found: HashMap<ScheduleId, Vec<Planned>> = HashMap::new();
     for run in bulk::runs(&ids) {
         let select = || {
             firing::Entity::find()
@@ -350,7 +367,7 @@ async fn waiting_of(
         for select in [over, ahead] {
             for row in select.into_model::<Row>().all(change.tx()).await? {
                 let Row { schedule_id, nominal_at, due_at } = row;
-                found.entry(schedule_id).or_default().push(Waiting { nominal_at, due_at });
+                found.entry(schedule_id).or_default().push(Planned { nominal_at, due_at });
             }
         }
     }
@@ -398,19 +415,19 @@ async fn skipped_until(change: &Change, id: ScheduleId) -> Result<Option<Instant
     Ok(newest.and_then(|newest| newest.range_until))
 }
 
-/// Lets a missed firing that waits already be claimed from `now` on.
+/// Lets missed firings that wait already be claimed from `now` on.
 async fn set_due(
     change: &Change,
     id: ScheduleId,
     limit: Option<i32>,
-    nominal_at: Instant,
+    instants: &[Instant],
     now: Instant,
 ) -> Result<()> {
     use firing::{Column, Entity};
     let rows = Entity::update_many()
         .col_expr(Column::DueAt, Expr::value(now.millis()))
         .filter(unclaimed(id))
-        .filter(Column::NominalAt.eq(nominal_at))
+        .filter(Column::NominalAt.is_in(instants.iter().copied()))
         .exec_with_returning(change.tx())
         .await?;
     for row in rows {
@@ -419,14 +436,10 @@ async fn set_due(
     Ok(())
 }
 
-/// Removes what is planned and unclaimed up to `until`; which instants that was, oldest first.
-async fn remove_waiting(change: &Change, id: ScheduleId, until: Instant) -> Result<Vec<Instant>> {
-    use firing::{Column, Entity};
-    let removed = Entity::delete_many()
-        .filter(unclaimed(id))
-        .filter(Column::NominalAt.lte(until))
-        .exec_with_returning(change.tx())
-        .await?;
+/// Removes rows that are planned and unclaimed; which instants that was, oldest first.
+async fn remove_waiting(change: &Change, which: Condition) -> Result<Vec<Instant>> {
+    let removed =
+        firing::Entity::delete_many().filter(which).exec_with_returning(change.tx()).await?;
     let mut instants: Vec<Instant> = removed.into_iter().map(|row| row.nominal_at).collect();
     instants.sort_unstable();
     Ok(instants)

@@ -4,12 +4,13 @@ use entity::firing;
 use entity::schedule::{Column, Entity, Kind, Model, State};
 use entity::{Instant, ProjectId, ScheduleId, TriggerId, TypedId};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult,
-    IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveEnum as _, ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbBackend,
+    EntityTrait, FromQueryResult, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Statement, Value,
 };
 
 use super::page::{self, Sort, compare};
-use super::{Change, Store, ensure_affected};
+use super::{Change, Store, bulk, ensure_affected};
 use crate::domain::comparator::Comparator;
 use crate::domain::page::{Page, Slice};
 use crate::error::Result;
@@ -127,7 +128,15 @@ pub async fn set(change: &Change, row: &Model) -> Result<()> {
     set_in(change.tx(), row).await
 }
 
-pub(super) async fn set_in(db: &impl ConnectionTrait, row: &Model) -> Result<()> {
+/// Where the planner stands with each of `rows`, in as few statements as possible.
+pub(super) async fn set_cursors(change: &Change, rows: &[Model]) -> Result<()> {
+    for statement in cursor_statements(change, rows) {
+        change.tx().execute_raw(statement).await?;
+    }
+    Ok(())
+}
+
+async fn set_in(db: &impl ConnectionTrait, row: &Model) -> Result<()> {
     let done = Entity::update_many()
         .set(row.clone().into_active_model().reset_all())
         .filter(Column::Id.eq(row.id))
@@ -135,6 +144,47 @@ pub(super) async fn set_in(db: &impl ConnectionTrait, row: &Model) -> Result<()>
         .exec(db)
         .await?;
     ensure_affected(done.rows_affected, "schedule")
+}
+
+fn cursor_statements(change: &Change, rows: &[Model]) -> Vec<Statement> {
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    if change.backend() == DbBackend::Postgres {
+        let cursors: Vec<serde_json::Value> = rows.iter().map(cursor_json).collect();
+        let cursors = serde_json::Value::Array(cursors).to_string();
+        return vec![change.statement(include_str!("cursor_postgres.sql"), [cursors.into()])];
+    }
+    let statement = |run: &[Model]| {
+        let places = vec!["(?, ?, ?, ?, ?, ?, ?)"; run.len()].join(", ");
+        let sql = format!(include_str!("cursor.sql"), rows = places);
+        change.statement(&sql, run.iter().flat_map(cursor_values))
+    };
+    bulk::runs(rows).map(statement).collect()
+}
+
+fn cursor_json(row: &Model) -> serde_json::Value {
+    serde_json::json!({
+        "id": row.id.uuid().to_string(),
+        "state": row.state.to_value(),
+        "planned_until": row.planned_until.millis(),
+        "next_at": row.next_at.map(Instant::millis),
+        "plan_at": row.plan_at.map(Instant::millis),
+        "open_range_id": row.open_range_id.map(|id| id.uuid().to_string()),
+        "firings": row.firings,
+    })
+}
+
+fn cursor_values(row: &Model) -> [Value; 7] {
+    [
+        row.id.uuid().into(),
+        row.state.to_value().into(),
+        row.planned_until.millis().into(),
+        row.next_at.map(Instant::millis).into(),
+        row.plan_at.map(Instant::millis).into(),
+        row.open_range_id.map(TypedId::uuid).into(),
+        row.firings.into(),
+    ]
 }
 
 fn live(project: ProjectId) -> sea_orm::Select<Entity> {

@@ -105,6 +105,19 @@ impl Cron {
         (forward && civil <= transition.last_within()).then_some(civil)
     }
 
+    /// Whether the expression has a field for seconds.
+    #[must_use]
+    pub fn has_seconds(&self) -> bool {
+        self.expression.split_ascii_whitespace().count() == 6
+    }
+
+    /// Whether a day that it allows at all it allows in each minute.
+    #[must_use]
+    pub fn has_every_minute(&self) -> bool {
+        let fields = parse::parse(&self.expression);
+        fields.is_ok_and(|fields| fields.minutes.len() == 60 && fields.hours.len() == 24)
+    }
+
     /// Whether the expression allows the civil time itself.
     #[must_use]
     pub fn allows(&self, civil: NaiveDateTime) -> bool {

@@ -2,11 +2,13 @@
 
 use async_graphql::{ID, InputObject, MaybeUndefined, OneofObject};
 
+use crate::error::Result;
 use crate::graphql::comparator::IdComparator;
 use crate::graphql::scalar::{DateTime, Duration, Json};
 use crate::graphql::trigger::payload_of;
 use crate::service::schedule::{Draft, SpecInput};
 
+use super::policy::{SchedulePolicyInput, policy_of};
 use super::{ScheduleKindComparator, ScheduleStateComparator};
 
 /// When a schedule fires: exactly one of these.
@@ -48,6 +50,8 @@ pub struct ScheduleInput {
     pub name: Option<String>,
     /// When it fires.
     pub spec: ScheduleSpecInput,
+    /// What it does beyond that.
+    pub policy: Option<SchedulePolicyInput>,
     /// What it fires with; null when not said.
     pub payload: MaybeUndefined<Json>,
 }
@@ -61,6 +65,8 @@ pub struct ScheduleCreateInput {
     pub name: Option<String>,
     /// When it fires.
     pub spec: ScheduleSpecInput,
+    /// What it does beyond that.
+    pub policy: Option<SchedulePolicyInput>,
     /// What it fires with; null when not said.
     pub payload: MaybeUndefined<Json>,
     /// A repeat with the same key and input within 24 h makes nothing new.
@@ -78,6 +84,8 @@ pub struct ScheduleUpdateInput {
     pub name: MaybeUndefined<String>,
     /// A new time plan: what was planned under the old one and not yet begun is gone.
     pub spec: MaybeUndefined<ScheduleSpecInput>,
+    /// A new policy in place of the whole old one.
+    pub policy: MaybeUndefined<SchedulePolicyInput>,
     /// What it fires with from now on.
     pub payload: MaybeUndefined<Json>,
 }
@@ -119,9 +127,14 @@ pub struct ScheduleFilter {
 }
 
 impl ScheduleInput {
-    /// As the service takes it.
-    pub fn draft(self) -> Draft {
-        Draft { name: self.name, spec: self.spec.into(), payload: payload_of(self.payload) }
+    /// As the service takes it; `field` is where it stands in the input.
+    pub fn draft(self, field: &str) -> Result<Draft> {
+        Ok(Draft {
+            name: self.name,
+            spec: self.spec.into(),
+            policy: policy_of(self.policy, &format!("{field}policy"))?,
+            payload: payload_of(self.payload),
+        })
     }
 }
 

@@ -21,9 +21,11 @@ use crate::store::schedule::{Filter, SORT};
 
 mod input;
 mod mutation;
+mod policy;
 
 pub use input::{ScheduleFilter, ScheduleInput, ScheduleSpecInput};
 pub use mutation::ScheduleMutation;
+pub use policy::{SchedulePolicy, SchedulePolicyInput, policy_of};
 
 /// One time plan of a trigger.
 pub struct Schedule(pub Model);
@@ -114,9 +116,19 @@ impl Schedule {
         self.0.kind.into()
     }
 
-    /// The time plan in words.
-    async fn summary(&self) -> Result<String> {
-        Ok(schedule::plan_of(&self.0)?.summary())
+    /// The time plan and the policy in words.
+    async fn summary(&self, ctx: &Context<'_>) -> Result<String> {
+        Ok(schedule::timetable_of(app(ctx), &self.0).await?.summary())
+    }
+
+    /// What it does beyond its time plan.
+    async fn policy(&self) -> Result<SchedulePolicy> {
+        Ok(schedule::policy_of(&self.0)?.into())
+    }
+
+    /// How many of its instants became firings, those that are planned included.
+    async fn firing_count(&self) -> i32 {
+        i32::try_from(self.0.firings).unwrap_or(i32::MAX)
     }
 
     /// IANA name of its time zone.
@@ -187,9 +199,9 @@ impl Schedule {
         let rows = rows.ok_or_else(|| {
             Error::invalid("first", format!("expected a number from 0 to {PREVIEW_ROWS_MAX}"))
         })?;
-        let plan = schedule::plan_of(&self.0)?;
+        let table = schedule::timetable_of(app(ctx), &self.0).await?;
         let now = app(ctx).clock().now();
-        Ok(schedule::upcoming(&plan, now, rows).into_iter().map(instant).collect())
+        Ok(schedule::upcoming(&table, now, rows).into_iter().map(instant).collect())
     }
 
     /// The trigger that it fires; null when that was deleted.
@@ -254,13 +266,15 @@ impl ScheduleQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The time plan.")] spec: ScheduleSpecInput,
+        #[graphql(desc = "What it does beyond that.")] policy: Option<SchedulePolicyInput>,
         #[graphql(desc = "How many instants: at most 1,000.", default = 5)] first: i32,
         #[graphql(desc = "Instants after this; now when not said.")] from: Option<DateTime>,
     ) -> Result<SchedulePreview> {
         caller(ctx).require(Scope::Read)?;
         let from = from.map(|from| from.0);
+        let policy = policy_of(policy, "policy")?;
         let Preview { summary, zone, instants } =
-            schedule::preview(app(ctx), &spec.into(), from, first)?;
+            schedule::preview(app(ctx), caller(ctx), (&spec.into(), policy), from, first).await?;
         let instants = instants.into_iter().map(instant).collect();
         Ok(SchedulePreview { summary, time_zone: zone, instants })
     }

@@ -122,8 +122,8 @@ impl ScheduleMutation {
 
 async fn create(ctx: &Context<'_>, input: ScheduleCreateInput) -> crate::error::Result<Model> {
     let trigger = parse_id("triggerId", &input.trigger_id)?;
-    let ScheduleCreateInput { name, spec, payload, idempotency_key, .. } = input;
-    let draft = ScheduleInput { name, spec, payload }.draft();
+    let ScheduleCreateInput { name, spec, policy, payload, idempotency_key, .. } = input;
+    let draft = ScheduleInput { name, spec, policy, payload }.draft("")?;
     schedule::create(app(ctx), caller(ctx), trigger, draft, idempotency_key).await
 }
 
@@ -133,6 +133,7 @@ async fn update(ctx: &Context<'_>, input: ScheduleUpdateInput) -> crate::error::
         expected_version: input.expected_version,
         name: input.name.into(),
         spec: said("spec", input.spec)?.map(Into::into),
+        policy: said("policy", input.policy)?.map(|it| it.policy("policy")).transpose()?,
         payload: payload_of(input.payload),
     };
     schedule::update(app(ctx), caller(ctx), update).await

@@ -159,6 +159,8 @@ impl TriggerMutation {
 
 async fn create(ctx: &Context<'_>, input: TriggerCreateInput) -> crate::error::Result<Model> {
     let path = stage_path(input.action.as_ref());
+    let draft =
+        |(index, input): (usize, ScheduleInput)| input.draft(&format!("schedules.{index}."));
     let create = Create {
         name: input.name,
         description: input.description,
@@ -166,7 +168,12 @@ async fn create(ctx: &Context<'_>, input: TriggerCreateInput) -> crate::error::R
         runs: input.action.map(runs).transpose()?,
         is_test: input.is_test,
         concurrency: input.concurrency,
-        schedules: input.schedules.into_iter().map(ScheduleInput::draft).collect(),
+        schedules: input
+            .schedules
+            .into_iter()
+            .enumerate()
+            .map(draft)
+            .collect::<crate::error::Result<_>>()?,
         idempotency_key: input.idempotency_key,
     };
     let done = trigger::create(app(ctx), caller(ctx), create).await;

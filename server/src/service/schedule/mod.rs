@@ -6,7 +6,6 @@
 use entity::schedule::{self as row, State};
 use entity::{Instant, ProjectId, ScheduleId, TriggerId, trigger};
 use futures_util::FutureExt as _;
-use serde::Serialize;
 use serde_json::Value;
 
 use crate::app::App;
@@ -14,32 +13,31 @@ use crate::domain::outbox::Notice;
 use crate::domain::page::{Page, Slice};
 use crate::domain::plan::Spec;
 use crate::domain::planning::Reason;
-use crate::domain::schema::Schema;
+use crate::domain::policy::Policy;
 use crate::domain::text::Check;
-use crate::error::{Error, Problem, Result, refuse_if_any};
-use crate::limits::{NAME_CHARS_MAX, PAYLOAD_BYTES_MAX, SCHEDULES_PER_TRIGGER_MAX};
+use crate::error::{Error, Result, refuse_if_any};
+use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::service::action::expect_version;
 use crate::service::audit::{self, What};
 use crate::service::once::Once;
 use crate::service::{Caller, Scope, quota};
-use crate::store::{Change, Lock, Origin, event, plan, schedule as store, trigger as triggers};
+use crate::store::{
+    Change, Lock, Origin, calendar as calendars, event, plan, schedule as store,
+    trigger as triggers,
+};
 
+mod draft;
 mod spec;
 
-pub use spec::{Preview, PreviewInstant, SpecInput, plan_of, preview, upcoming};
+pub use draft::Draft;
+pub(super) use draft::{check_count, check_draft, insert, payload_problems};
+pub use spec::{
+    Preview, PreviewInstant, SpecInput, plan_of, policy_of, preview, timetable_of, upcoming,
+};
 
-use spec::{check_spec, to_text};
-
-/// A schedule to make.
-#[derive(Clone, Debug, Serialize)]
-pub struct Draft {
-    /// What a person calls it.
-    pub name: Option<String>,
-    /// When it fires.
-    pub spec: SpecInput,
-    /// What it fires with; null when not said.
-    pub payload: Option<Value>,
-}
+use draft::{check_calendars, check_name, nothing_checked, violations};
+use spec::check_spec;
+pub(super) use spec::to_text;
 
 /// A change of a schedule; what is `None` stays.
 #[derive(Clone, Debug)]
@@ -52,16 +50,10 @@ pub struct Update {
     pub name: Option<Option<String>>,
     /// A new time plan.
     pub spec: Option<SpecInput>,
+    /// A new policy, in place of the whole old one.
+    pub policy: Option<Policy>,
     /// A new payload: firings that are planned already get it too.
     pub payload: Option<Value>,
-}
-
-/// A draft whose every part was checked.
-#[derive(Clone, Debug)]
-pub(super) struct Checked {
-    name: Option<String>,
-    spec: Spec,
-    payload: String,
 }
 
 /// Adds a schedule to a trigger.
@@ -99,7 +91,7 @@ pub async fn create(
                 check_count(others.len() + 1)?;
                 quota::admit_schedules(change, caller.project, "", 1).await?;
                 let Some(checked) = checked else { return Err(nothing_checked()) };
-                check_payload(change, &trigger, &checked).await?;
+                violations(change, &trigger, &checked.payload, "payload").await?;
                 let made = insert(&app, change, &trigger, vec![checked], now).await?;
                 once.remember(change, caller.project, &[made[0].id], now).await?;
                 let event = changed(&app, &caller, "schedule.created", &made[0], &trigger);
@@ -122,6 +114,9 @@ pub async fn update(app: &App, caller: &Caller, input: Update) -> Result<row::Mo
     check_name(&mut check, "", input.name.as_ref().and_then(|name| name.as_deref()));
     let spec = input.spec.as_ref().and_then(|spec| check_spec(&mut check, "spec", spec, now));
     let payload = input.payload.map(|value| check.json("payload", &value, PAYLOAD_BYTES_MAX));
+    if let Some(policy) = &input.policy {
+        check.under("policy", policy.check());
+    }
     refuse_if_any(check.problems)?;
     let (app, caller) = (app.clone(), caller.clone());
     let store = app.store().clone();
@@ -136,14 +131,11 @@ pub async fn update(app: &App, caller: &Caller, input: Update) -> Result<row::Mo
                 row.name = input.name.unwrap_or(row.name);
                 let is_new_payload = payload.as_ref().is_some_and(|text| *text != row.payload);
                 row.payload = payload.unwrap_or(row.payload);
-                let spec = spec.map(|spec| (spec.kind(), to_text(&spec)));
-                let spec = spec.filter(|(_, text)| *text != row.spec);
-                if is_new_payload || spec.is_some() {
+                let is_new_plan = set_plan(change, &mut row, spec, input.policy, now).await?;
+                if is_new_payload || is_new_plan {
                     violations(change, &trigger, &row.payload, "payload").await?;
                 }
-                if let Some((kind, text)) = spec {
-                    row.kind = kind;
-                    row.spec = text;
+                if is_new_plan {
                     replan(&app, change, &mut row, &trigger, Reason::Superseded, now).await?;
                 } else if is_new_payload {
                     plan::set_payload(change, &row).await?;
@@ -295,75 +287,32 @@ pub async fn count(app: &App, caller: &Caller, filter: &store::Filter) -> Result
     store::count(app.store(), caller.project, filter).await
 }
 
-/// Checks a draft; `field` is the path of the draft in the input.
-pub(super) fn check_draft(
-    check: &mut Check,
-    field: &str,
-    draft: &Draft,
-    now: Instant,
-) -> Option<Checked> {
-    let mut own = Check::new();
-    check_name(&mut own, "", draft.name.as_deref());
-    let null = Value::Null;
-    let payload = own.json("payload", draft.payload.as_ref().unwrap_or(&null), PAYLOAD_BYTES_MAX);
-    let spec = check_spec(&mut own, "spec", &draft.spec, now);
-    check.under(field, own.problems);
-    Some(Checked { name: draft.name.clone(), spec: spec?, payload })
-}
-
-pub(super) fn check_count(count: usize) -> Result<()> {
-    if count <= SCHEDULES_PER_TRIGGER_MAX {
-        return Ok(());
-    }
-    let message = format!("expected at most {SCHEDULES_PER_TRIGGER_MAX} schedules of one trigger");
-    Err(Error::invalid("schedules", message))
-}
-
-/// The violations of `schema` by the payload of a checked draft.
-pub(super) fn payload_problems(schema: &Schema, checked: &Checked) -> Vec<Problem> {
-    let payload = serde_json::from_str(&checked.payload).unwrap_or(Value::Null);
-    let problems = schema.violations(&payload).into_iter();
-    problems.map(|problem| problem.under("payload")).collect()
-}
-
-/// Adds checked drafts to a trigger and plans them at once, so that an acknowledged schedule is
-/// armed.
-pub(super) async fn insert(
-    app: &App,
+/// Writes a new spec and a new policy into `row`; whether they differ from what was there.
+async fn set_plan(
     change: &Change,
-    trigger: &trigger::Model,
-    drafts: Vec<Checked>,
+    row: &mut row::Model,
+    spec: Option<Spec>,
+    policy: Option<Policy>,
     now: Instant,
-) -> Result<Vec<row::Model>> {
-    let mut made = Vec::with_capacity(drafts.len());
-    for draft in drafts {
-        let row = row::Model {
-            id: app.ids().make(),
-            project_id: trigger.project_id,
-            trigger_id: trigger.id,
-            name: draft.name,
-            kind: draft.spec.kind(),
-            spec: to_text(&draft.spec),
-            state: State::Pending,
-            pause_reason: None,
-            paused_by: None,
-            version: 1,
-            plan_version: 1,
-            planned_until: now,
-            next_at: draft.spec.compile().map_err(refused)?.next_after(now),
-            plan_at: Some(now),
-            open_range_id: None,
-            created_at: now,
-            updated_at: now,
-            deleted_at: None,
-            payload: draft.payload,
-        };
-        store::insert(change, row.clone()).await?;
-        made.push(row);
+) -> Result<bool> {
+    let spec = spec.map(|spec| (spec.kind(), to_text(&spec)));
+    let policy_text = policy.as_ref().map(to_text);
+    let is_new_spec = spec.as_ref().is_some_and(|(_, text)| *text != row.spec);
+    let is_new_policy = policy_text.as_ref().is_some_and(|text| *text != row.policy);
+    if !is_new_spec && !is_new_policy {
+        return Ok(false);
     }
-    plan::advance(change, app.ids(), now, made.clone()).await?;
-    change.notify(Notice::Replan);
-    Ok(made)
+    if let Some((kind, text)) = spec {
+        row.kind = kind;
+        row.spec = text;
+    }
+    if let (Some(policy), Some(text)) = (policy, policy_text) {
+        check_calendars(change, row.project_id, &policy, "policy").await?;
+        calendars::set_of_schedule(change, row.id, &policy.calendars()).await?;
+        row.policy = text;
+    }
+    draft::first_instant(change, row, now).await?;
+    Ok(true)
 }
 
 /// Deletes one schedule's row and what it planned.
@@ -376,6 +325,7 @@ pub(super) async fn remove(
 ) -> Result<()> {
     plan::remove(change, row).await?;
     plan::close_range(change, app.ids(), row, trigger).await?;
+    calendars::set_of_schedule(change, row.id, &[]).await?;
     row.deleted_at = Some(now);
     row.plan_at = None;
     row.plan_version += 1;
@@ -441,32 +391,6 @@ pub(super) fn check_reason(reason: Option<&str>) -> Result<()> {
     refuse_if_any(check.problems)
 }
 
-fn check_name(check: &mut Check, field: &str, name: Option<&str>) {
-    let Some(name) = name else { return };
-    let mut own = Check::new();
-    own.name("name", name, NAME_CHARS_MAX);
-    check.under(field, own.problems);
-}
-
-async fn check_payload(change: &Change, trigger: &trigger::Model, checked: &Checked) -> Result<()> {
-    violations(change, trigger, &checked.payload, "payload").await
-}
-
-/// Refuses a payload that violates the schema of the trigger's definition.
-async fn violations(
-    change: &Change,
-    trigger: &trigger::Model,
-    payload: &str,
-    field: &str,
-) -> Result<()> {
-    let (project, number) = (trigger.project_id, trigger.definition);
-    let version = triggers::get_version(change, project, trigger.id, number).await?;
-    let Some(schema) = super::trigger::compile_stored(&version)? else { return Ok(()) };
-    let payload = serde_json::from_str(payload).unwrap_or(Value::Null);
-    let problems = schema.violations(&payload).into_iter();
-    refuse_if_any(problems.map(|problem| problem.under(field)).collect())
-}
-
 async fn get(change: &Change, project: ProjectId, id: ScheduleId) -> Result<row::Model> {
     let row = store::get(change, project, id).await?;
     row.ok_or_else(|| Error::not_found("id", "schedule", id))
@@ -475,14 +399,6 @@ async fn get(change: &Change, project: ProjectId, id: ScheduleId) -> Result<row:
 async fn get_trigger(change: &Change, project: ProjectId, id: TriggerId) -> Result<trigger::Model> {
     let row = triggers::get(change, project, id).await?;
     row.ok_or_else(|| Error::not_found("triggerId", "trigger", id))
-}
-
-fn refused(problem: Problem) -> Error {
-    Error::Refused(vec![problem])
-}
-
-fn nothing_checked() -> Error {
-    Error::Internal("a draft without problems and without a plan".to_owned())
 }
 
 fn changed(

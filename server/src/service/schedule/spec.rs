@@ -4,13 +4,17 @@ use entity::Instant;
 use entity::schedule as row;
 use serde::Serialize;
 
-use super::{nothing_checked, refused};
+use super::nothing_checked;
 use crate::app::App;
 use crate::domain::plan::{Plan, Spec};
+use crate::domain::policy::Policy;
 use crate::domain::text::Check;
+use crate::domain::timetable::Timetable;
 use crate::domain::zone::Zone;
 use crate::error::{Error, Problem, Result, refuse_if_any};
 use crate::limits::{DELAY_MS_MAX, PREVIEW_ROWS_MAX};
+use crate::service::Caller;
+use crate::store::{calendar, timetable};
 
 /// A time plan as a client says it.
 #[derive(Clone, Debug, Serialize)]
@@ -57,11 +61,17 @@ pub struct PreviewInstant {
     pub note: Option<String>,
 }
 
-/// The next `rows` instants of a plan that need not be stored, after `from`.
+/// The next `rows` instants of a schedule that need not be stored, after `from`.
 ///
 /// # Errors
-/// Every problem of the plan, and of the number.
-pub fn preview(app: &App, spec: &SpecInput, from: Option<Instant>, rows: i32) -> Result<Preview> {
+/// Every problem of the plan, of the policy, and of the number.
+pub async fn preview(
+    app: &App,
+    caller: &Caller,
+    (spec, policy): (&SpecInput, Policy),
+    from: Option<Instant>,
+    rows: i32,
+) -> Result<Preview> {
     let now = app.clock().now();
     let mut check = Check::new();
     let rows = usize::try_from(rows).ok().filter(|rows| *rows <= PREVIEW_ROWS_MAX);
@@ -69,13 +79,52 @@ pub fn preview(app: &App, spec: &SpecInput, from: Option<Instant>, rows: i32) ->
         check.problem("first", format!("expected a number from 0 to {PREVIEW_ROWS_MAX}"));
     }
     let spec = check_spec(&mut check, "spec", spec, now);
+    check.under("policy", policy.check());
     refuse_if_any(check.problems)?;
-    let plan = spec.ok_or_else(nothing_checked)?.compile().map_err(refused)?;
+    let spec = spec.ok_or_else(nothing_checked)?;
+    let table = unsaved(app, caller, &spec, policy).await?;
     Ok(Preview {
-        summary: plan.summary(),
-        zone: plan.zone_name().to_owned(),
-        instants: upcoming(&plan, from.unwrap_or(now), rows.unwrap_or(0)),
+        summary: table.summary(),
+        zone: table.plan().zone_name().to_owned(),
+        instants: upcoming(&table, from.unwrap_or(now), rows.unwrap_or(0)),
     })
+}
+
+/// The timetable of a schedule that need not be stored, with the caller's calendars.
+///
+/// # Errors
+/// A refusal when the policy refers to calendars which are not there.
+pub(super) async fn unsaved(
+    app: &App,
+    caller: &Caller,
+    spec: &Spec,
+    policy: Policy,
+) -> Result<Timetable> {
+    let ids = policy.calendars();
+    let own = calendar::find_many(app.store(), caller.project, &ids).await?;
+    if let Some(missing) = ids.iter().find(|id| own.iter().all(|row| row.id != **id)) {
+        return Err(Error::not_found("policy", "calendar", *missing));
+    }
+    let dates = calendar::find_dates(app.store(), &ids).await?;
+    Timetable::new(spec, policy, &dates, 0).map_err(|problem| Error::Refused(vec![problem]))
+}
+
+/// The policy of a stored schedule.
+///
+/// # Errors
+/// A fault when what is stored cannot be read.
+pub fn policy_of(row: &row::Model) -> Result<Policy> {
+    let fault = |error| Error::Internal(format!("the stored policy of {}: {error}", row.id));
+    serde_json::from_str(&row.policy).map_err(fault)
+}
+
+/// The timetable of a stored schedule.
+///
+/// # Errors
+/// A fault when what is stored cannot be read; the database's own.
+pub async fn timetable_of(app: &App, row: &row::Model) -> Result<Timetable> {
+    let mut tables = timetable::find_many(app.store(), &[row.into()]).await?;
+    tables.pop().ok_or_else(nothing_checked)
 }
 
 /// The plan of a stored schedule.
@@ -88,10 +137,11 @@ pub fn plan_of(row: &row::Model) -> Result<Plan> {
     spec.compile().map_err(|problem| fault(problem.message))
 }
 
-/// The next instants of a plan after `from`.
+/// The next instants of a timetable after `from`.
 #[must_use]
-pub fn upcoming(plan: &Plan, from: Instant, rows: usize) -> Vec<PreviewInstant> {
-    std::iter::successors(plan.next_after(from), |last| plan.next_after(*last))
+pub fn upcoming(table: &Timetable, from: Instant, rows: usize) -> Vec<PreviewInstant> {
+    let plan = table.plan();
+    std::iter::successors(table.next_after(from), |last| table.next_after(*last))
         .take(rows)
         .map(|at| PreviewInstant { at, local: plan.local(at), note: plan.note_at(at) })
         .collect()
@@ -146,6 +196,7 @@ pub(super) fn check_spec(
 
 const DELAY_EXPECTED: &str = "expected a duration from 1 ms to 10 years";
 
-pub(super) fn to_text(spec: &Spec) -> String {
-    serde_json::json!(spec).to_string()
+/// A spec or a policy as it is stored.
+pub(in crate::service) fn to_text(value: &impl Serialize) -> String {
+    serde_json::json!(value).to_string()
 }

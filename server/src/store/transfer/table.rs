@@ -5,8 +5,8 @@
 
 use async_trait::async_trait;
 use entity::{
-    ProjectId, action, action_version, api_key, attempt, event, firing, idempotency, project,
-    schedule, trigger, trigger_version,
+    ProjectId, action, action_version, api_key, attempt, calendar, event, firing, idempotency,
+    project, schedule, schedule_calendar, trigger, trigger_version,
 };
 use futures_util::TryStreamExt as _;
 use sea_orm::sea_query::{ColumnType, SelectStatement};
@@ -60,7 +60,9 @@ pub(super) fn all() -> Vec<Box<dyn Table>> {
         Of::boxed(versions_of_actions),
         Of::boxed(|id| of::<trigger::Entity>(id, trigger::Column::ProjectId)),
         Of::boxed(versions_of_triggers),
+        Of::boxed(|id| of::<calendar::Entity>(id, calendar::Column::ProjectId)),
         Of::boxed(|id| of::<schedule::Entity>(id, schedule::Column::ProjectId)),
+        Of::boxed(calendars_of_schedules),
         Of::boxed(|id| of::<firing::Entity>(id, firing::Column::ProjectId)),
         Of::boxed(|id| of::<attempt::Entity>(id, attempt::Column::ProjectId)),
         Of::boxed(keys_of_clients),
@@ -73,6 +75,15 @@ fn of<E: EntityTrait>(project: ProjectId, column: E::Column) -> Select<E> {
     let ordered =
         E::PrimaryKey::iter().fold(E::find(), |select, key| select.order_by_asc(key.into_column()));
     ordered.filter(column.eq(project))
+}
+
+fn calendars_of_schedules(project: ProjectId) -> Select<schedule_calendar::Entity> {
+    use schedule_calendar::{Column, Entity};
+    let schedules = of::<schedule::Entity>(project, schedule::Column::ProjectId);
+    Entity::find()
+        .filter(Column::ScheduleId.in_subquery(ids(schedules, schedule::Column::Id)))
+        .order_by_asc(Column::CalendarId)
+        .order_by_asc(Column::ScheduleId)
 }
 
 fn versions_of_actions(project: ProjectId) -> Select<action_version::Entity> {

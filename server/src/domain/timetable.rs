@@ -1,0 +1,324 @@
+//! Timetables: a plan under its policy, the one thing that says when a schedule fires.
+//!
+//! The planner, previews, forecasts, backfills, the simulation and `explain` all ask a
+//! [`Timetable`]; none of them looks at a plan or an exclusion by itself.
+//!
+//! ```text
+//!   plan      │  │  │  │  │  │  │  │  │       every instant
+//!   policy       [startsAt ▒▒▒▒     endsAt]    ▒ excluded, or in no allowed calendar
+//!   timetable       │        │  │  │
+//! ```
+//! The same promises as a plan's: [`Timetable::next_after`] is strictly later than what was asked,
+//! nothing lies between the two, and asking is pure.
+
+use std::collections::HashMap;
+
+use entity::{CalendarId, Instant};
+
+use crate::domain::calendar::DateSet;
+use crate::domain::jitter;
+use crate::domain::plan::{Plan, Spec};
+use crate::domain::policy::Policy;
+use crate::error::Problem;
+
+/// Stretches in a row that are left out before the search for an instant ends, and with it the
+/// schedule. A schedule of every second that leaves out each working hour takes 36,000 a day.
+pub const EXCLUDED_MAX: usize = 100_000;
+
+/// A calendar that a policy refers to, understood.
+#[derive(Clone, Debug)]
+pub struct NamedDates {
+    /// What people call it.
+    pub name: String,
+    /// Its entries.
+    pub dates: DateSet,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Timetable {
+    plan: Plan,
+    policy: Policy,
+    own: DateSet,
+    excluded: Vec<NamedDates>,
+    allowed: Vec<NamedDates>,
+    seed: u128,
+}
+
+/// Whether an instant belongs to a timetable, and if not, why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Membership {
+    /// It does.
+    Instant,
+    /// The plan has no such instant.
+    NotPlanned,
+    /// It lies before `startsAt`.
+    BeforeStart(Instant),
+    /// It lies after `endsAt`.
+    AfterEnd(Instant),
+    /// It is left out by the schedule's own exclusions.
+    Excluded,
+    /// It is left out by the calendar of this name.
+    ExcludedBy(String),
+    /// No calendar that the schedule keeps to allows it.
+    NotAllowed,
+}
+
+impl Timetable {
+    /// Joins a plan with its policy. `calendars` holds those that the policy refers to; one that is
+    /// not there has no entries. `seed` is what jitter depends on: the schedule's id.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with the spec or the policy.
+    pub fn new(
+        spec: &Spec,
+        policy: Policy,
+        calendars: &HashMap<CalendarId, NamedDates>,
+        seed: u128,
+    ) -> Result<Self, Problem> {
+        let first = |mut problems: Vec<Problem>| problems.remove(0).under("exclude");
+        let own = DateSet::compile(&policy.excluded, None).map_err(first)?;
+        let find = |ids: &[CalendarId]| -> Vec<NamedDates> {
+            ids.iter().filter_map(|id| calendars.get(id).cloned()).collect()
+        };
+        let (excluded, allowed) =
+            (find(&policy.excluded_calendars), find(&policy.allowed_calendars));
+        Ok(Self { plan: spec.compile()?, policy, own, excluded, allowed, seed })
+    }
+
+    /// A plan without any policy.
+    #[must_use]
+    pub fn bare(plan: Plan) -> Self {
+        let own = DateSet::default();
+        let policy = Policy::default();
+        Self { plan, policy, own, excluded: Vec::new(), allowed: Vec::new(), seed: 0 }
+    }
+
+    /// The plan alone.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The policy alone.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The first instant strictly after `after`; none when the schedule is over, or when
+    /// [`EXCLUDED_MAX`] stretches in a row are left out.
+    #[must_use]
+    pub fn next_after(&self, after: Instant) -> Option<Instant> {
+        let mut last = self.policy.starts_at.map_or(after, |start| start.plus_ms(-1).max(after));
+        for _ in 0..EXCLUDED_MAX {
+            let next = self.plan.next_after(last)?;
+            if self.policy.ends_at.is_some_and(|end| end < next) {
+                return None;
+            }
+            match self.left_out_until(next) {
+                None => return Some(next),
+                Some(end) => last = end?.plus_ms(-1).max(next),
+            }
+        }
+        None
+    }
+
+    /// How many instants lie from `from` on and before `until`, `walked_max` at most where they
+    /// must be walked because some are left out.
+    #[must_use]
+    pub fn count(&self, from: Instant, until: Instant, walked_max: u64) -> u64 {
+        let from = self.policy.starts_at.map_or(from, |start| start.max(from));
+        let until = self.policy.ends_at.map_or(until, |end| end.plus_ms(1).min(until));
+        if !self.leaves_out() {
+            return self.plan.count(from, until);
+        }
+        let next = |after: Instant| self.next_after(after).filter(|next| *next < until);
+        let walk = std::iter::successors(next(from.plus_ms(-1)), |last| next(*last));
+        walk.zip(0..walked_max).count() as u64
+    }
+
+    /// Whether anything between its start and its end may be left out.
+    #[must_use]
+    pub fn leaves_out(&self) -> bool {
+        !self.own.is_empty() || !self.excluded.is_empty() || self.keeps_to_calendars()
+    }
+
+    /// When the firing that stands for `instant` is due: up to the jitter later.
+    #[must_use]
+    pub fn due_at(&self, instant: Instant) -> Instant {
+        let max = self.policy.jitter_ms.unsigned_abs();
+        let later = jitter::share(self.seed, instant.millis().unsigned_abs(), max);
+        instant.plus_ms(i64::try_from(later).unwrap_or(0)).min(Instant::MAX)
+    }
+
+    /// Whether `at` is an instant of the timetable, and if not, why.
+    #[must_use]
+    pub fn membership(&self, at: Instant) -> Membership {
+        if self.plan.next_after(at.plus_ms(-1)) != Some(at) {
+            return Membership::NotPlanned;
+        }
+        if let Some(start) = self.policy.starts_at.filter(|start| at < *start) {
+            return Membership::BeforeStart(start);
+        }
+        if let Some(end) = self.policy.ends_at.filter(|end| *end < at) {
+            return Membership::AfterEnd(end);
+        }
+        let zone = self.plan.zone();
+        if self.own.covered_until(zone, at).is_some() {
+            return Membership::Excluded;
+        }
+        let by = self.excluded.iter().find(|named| named.dates.covered_until(zone, at).is_some());
+        if let Some(named) = by {
+            return Membership::ExcludedBy(named.name.clone());
+        }
+        if self.left_out_until(at).is_some() { Membership::NotAllowed } else { Membership::Instant }
+    }
+
+    /// In words.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let mut words = vec![self.plan.summary()];
+        words.extend(self.policy.words());
+        words.join(", ")
+    }
+
+    fn keeps_to_calendars(&self) -> bool {
+        !self.policy.allowed_calendars.is_empty()
+    }
+
+    /// `None` when `at` is not left out; else the first instant at which to look again, if any.
+    fn left_out_until(&self, at: Instant) -> Option<Option<Instant>> {
+        let zone = self.plan.zone();
+        let sets = std::iter::once(&self.own).chain(self.excluded.iter().map(|named| &named.dates));
+        if let Some(end) = sets.filter_map(|set| set.covered_until(zone, at)).max() {
+            return Some(Some(end));
+        }
+        let is_allowed = |named: &NamedDates| named.dates.covered_until(zone, at).is_some();
+        if !self.keeps_to_calendars() || self.allowed.iter().any(is_allowed) {
+            return None;
+        }
+        let starts = self.allowed.iter().filter_map(|named| named.dates.next_start(zone, at));
+        Some(starts.min())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use entity::{CalendarId, Instant};
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::{EXCLUDED_MAX, Membership, NamedDates, Timetable};
+    use crate::domain::calendar::{DateSet, Entry};
+    use crate::domain::plan::Spec;
+    use crate::domain::policy::Policy;
+
+    const CALENDAR: CalendarId = CalendarId(Uuid::from_u128(7));
+
+    fn at(text: &str) -> Instant {
+        Instant::parse(text).expect(text)
+    }
+
+    fn excluding(expressions: &[&str]) -> Policy {
+        let entry = |text: &&str| Entry::Cron { expression: (*text).to_owned() };
+        Policy { excluded: expressions.iter().map(entry).collect(), ..Policy::default() }
+    }
+
+    fn table(expression: &str, policy: Policy) -> Timetable {
+        let spec = json!({ "kind": "CRON", "expression": expression, "zone": "UTC" });
+        let spec: Spec = serde_json::from_value(spec).expect("it is a spec");
+        let dates = |from: &str, until: &str| Entry::Dates {
+            from: from.parse().expect(from),
+            until: until.parse().expect(until),
+        };
+        let entries = [dates("2026-12-24", "2026-12-26"), dates("2027-01-01", "2027-01-01")];
+        let dates = DateSet::compile(&entries, None).expect("they are right");
+        let holidays = NamedDates { name: "holidays".to_owned(), dates };
+        Timetable::new(&spec, policy, &HashMap::from([(CALENDAR, holidays)]), 1)
+            .expect("it is right")
+    }
+
+    fn next(table: &Timetable, from: &str, steps: usize) -> Vec<String> {
+        let next = |after: Instant| table.next_after(after);
+        let all = std::iter::successors(next(at(from)), |last| next(*last));
+        all.take(steps).map(|instant| instant.to_string()[..16].to_owned()).collect()
+    }
+
+    #[test]
+    fn it_begins_and_ends_where_the_policy_says_both_included() {
+        let policy = Policy {
+            starts_at: Some(at("2026-11-22T09:00:00Z")),
+            ends_at: Some(at("2026-11-23T09:00:00Z")),
+            ..Policy::default()
+        };
+        let table = table("0 9 * * *", policy);
+        assert_eq!(
+            next(&table, "2026-01-01T00:00:00Z", 9),
+            ["2026-11-22T09:00", "2026-11-23T09:00"]
+        );
+        assert_eq!(table.count(Instant::MIN, Instant::MAX, 0), 2);
+        assert_eq!(
+            table.membership(at("2026-11-21T09:00:00Z")),
+            Membership::BeforeStart(at("2026-11-22T09:00:00Z"))
+        );
+        assert!(matches!(table.membership(at("2026-11-24T09:00:00Z")), Membership::AfterEnd(_)));
+        assert_eq!(table.membership(at("2026-11-23T09:00:01Z")), Membership::NotPlanned);
+    }
+
+    #[test]
+    fn what_is_left_out_is_jumped_over() {
+        let table = table("* * * * * *", excluding(&["* * * * SAT,SUN", "* 0-8,17-23 * * *"]));
+        assert_eq!(
+            next(&table, "2026-11-20T16:59:58Z", 2),
+            ["2026-11-20T16:59", "2026-11-23T09:00"]
+        );
+        assert_eq!(table.membership(at("2026-11-21T12:00:00Z")), Membership::Excluded);
+        let day = (at("2026-11-23T00:00:00Z"), at("2026-11-24T00:00:00Z"));
+        assert_eq!(table.count(day.0, day.1, 1_000_000), 8 * 3_600);
+    }
+
+    #[test]
+    fn calendars_are_left_out_or_kept_to() {
+        let out = Policy { excluded_calendars: vec![CALENDAR], ..Policy::default() };
+        let out = table("0 9 * * *", out);
+        assert_eq!(next(&out, "2026-12-23T00:00:00Z", 2), ["2026-12-23T09:00", "2026-12-27T09:00"]);
+        let by = Membership::ExcludedBy("holidays".to_owned());
+        assert_eq!(out.membership(at("2026-12-25T09:00:00Z")), by);
+        let only = Policy { allowed_calendars: vec![CALENDAR], ..Policy::default() };
+        let only = table("0 9 * * *", only);
+        let expected =
+            ["2026-12-24T09:00", "2026-12-25T09:00", "2026-12-26T09:00", "2027-01-01T09:00"];
+        assert_eq!(next(&only, "2026-11-21T00:00:00Z", 9), expected);
+        assert_eq!(only.membership(at("2026-12-27T09:00:00Z")), Membership::NotAllowed);
+    }
+
+    #[test]
+    fn a_search_that_finds_nothing_ends() {
+        let halves = excluding(&["* 0-11 * * *", "* 12-23 * * *"]);
+        assert_eq!(table("* * * * *", halves).next_after(at("2026-11-21T00:00:00Z")), None);
+        // Each second is a stretch of its own here: a day of them is got over, two are not.
+        assert!(86_400 < EXCLUDED_MAX && EXCLUDED_MAX < 2 * 86_400);
+        let next =
+            |days| table("* * * * * *", excluding(&[days])).next_after(at("2026-11-20T23:59:59Z"));
+        assert_eq!(next("* * * 21 11 *"), Some(at("2026-11-22T00:00:00Z")));
+        assert_eq!(next("* * * 21,22 11 *"), None);
+    }
+
+    #[test]
+    fn jitter_is_bounded_and_the_same_for_the_same_instant() {
+        let table = table("* * * * *", Policy { jitter_ms: 30_000, ..Policy::default() });
+        let instants = || {
+            let first = at("2026-11-21T00:00:00Z");
+            std::iter::successors(Some(first), |last| table.next_after(*last)).take(1_000)
+        };
+        let late = |at: Instant| table.due_at(at).ms_since(at);
+        let all: Vec<i64> = instants().map(late).collect();
+        assert!(all.iter().all(|late| (0..=30_000).contains(late)));
+        let mean = all.iter().sum::<i64>() / 1_000;
+        assert!((13_000..17_000).contains(&mean), "{mean}");
+        assert_eq!(instants().map(late).collect::<Vec<_>>(), all);
+    }
+}
