@@ -23,8 +23,15 @@ async fn lived_in(receiver: &Receiver) -> TestApp {
         action { id } userErrors { message } } }";
     let made = app.done("actionCreate", create, json!({ "name": "a", "stages": [stage] })).await;
     let action = story::text(&made["action"]["id"]);
-    let schedule =
-        json!({ "spec": { "every": { "interval": "PT1M" } }, "payload": { "\u{1F514}": "\"\n" } });
+    let set = "mutation($input: CalendarSetInput!) { calendarSet(input: $input) {
+        calendar { id } userErrors { message } } }";
+    let entries = json!([{ "cron": "* * * * SUN" }, { "date": "2027-01-01" }]);
+    let made = app.done("calendarSet", set, json!({ "name": "c", "entries": entries })).await;
+    let schedule = json!({
+        "spec": { "every": { "interval": "PT1M" } },
+        "policy": { "excludeCalendarIds": [made["calendar"]["id"]] },
+        "payload": { "\u{1F514}": "\"\n" },
+    });
     let trigger = json!({ "name": "t", "action": { "id": action }, "schedules": [schedule] });
     let trigger = story::trigger(&app, trigger).await;
     story::fire(&app, &trigger).await;

@@ -238,19 +238,21 @@ async fn replan(
     Ok(())
 }
 
-/// Refuses one more schedule that refers to a calendar, when there are enough.
+/// Why no further schedule may refer to a calendar, if so; `field` is where it is named.
 pub(super) async fn admit(
     change: &Change,
     project: ProjectId,
     id: CalendarId,
-) -> Result<Option<String>> {
+    field: &str,
+) -> Result<()> {
     if store::get(change, project, id).await?.is_none() {
-        return Ok(Some(format!("no calendar {id}")));
+        return Err(Error::not_found(field, "calendar", id));
     }
-    let count = store::count_schedules(change, id).await?;
-    let is_full = CALENDAR_SCHEDULES_MAX as u64 <= count;
-    Ok(is_full
-        .then(|| format!("expected at most {CALENDAR_SCHEDULES_MAX} schedules of a calendar")))
+    if store::count_schedules(change, id).await? < CALENDAR_SCHEDULES_MAX as u64 {
+        return Ok(());
+    }
+    let message = format!("expected at most {CALENDAR_SCHEDULES_MAX} schedules of a calendar");
+    Err(Error::invalid(field, message))
 }
 
 async fn get(change: &Change, project: ProjectId, id: CalendarId) -> Result<row::Model> {

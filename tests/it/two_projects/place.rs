@@ -162,7 +162,9 @@ impl Writer<'_> {
             ("ID", _) => format!("{:?}", self.own[prefix_of(self.root, name)]),
             (_, "email") => r#""ada@example.com""#.to_owned(),
             (_, "url") => r#""https://example.com/""#.to_owned(),
-            (_, "expression") => r#""@daily""#.to_owned(),
+            ("Date", _) => r#""2027-01-01""#.to_owned(),
+            (_, "expression" | "cron") => r#""@daily""#.to_owned(),
+            (_, "timeZone") => r#""Europe/Berlin""#.to_owned(),
             _ => format!("{:?}", format!("{}-{name}", self.root).to_lowercase()),
         }
     }
@@ -170,9 +172,13 @@ impl Writer<'_> {
 
 fn prefix_of(root: &str, name: &str) -> &'static str {
     let noun = if name.ends_with("Id") { name } else { root };
+    if name.ends_with("CalendarIds") {
+        return "cal";
+    }
     let prefixes = [
         ("action", "act"),
         ("apiKey", "key"),
+        ("calendar", "cal"),
         ("event", "evt"),
         ("firing", "frg"),
         ("project", "prj"),

@@ -140,18 +140,20 @@ pub(super) async fn check_calendars(
     policy: &Policy,
     field: &str,
 ) -> Result<()> {
-    let mut check = Check::new();
+    let mut problems = Vec::new();
     for (name, ids) in [
         ("excludeCalendarIds", &policy.excluded_calendars),
         ("onlyCalendarIds", &policy.allowed_calendars),
     ] {
         for (index, id) in ids.iter().enumerate() {
-            if let Some(why) = calendar::admit(change, project, *id).await? {
-                check.problem(&format!("{field}.{name}.{index}"), why);
+            let field = format!("{field}.{name}.{index}");
+            match calendar::admit(change, project, *id, &field).await {
+                Err(Error::Refused(mut found)) => problems.append(&mut found),
+                other => other?,
             }
         }
     }
-    refuse_if_any(check.problems)
+    refuse_if_any(problems)
 }
 
 /// The first instant of a schedule after `now`.

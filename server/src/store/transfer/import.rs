@@ -147,13 +147,13 @@ fn header(lines: &mut Lines) -> Result<Header> {
     Ok(Header { project, name, rows })
 }
 
-/// A row belongs to the project of the first line; a version belongs to what it is a version of.
+/// A row belongs to the project of the first line; parts belong to what they are parts of.
 fn check_owner(number: u64, kind: &str, row: &Row, header: &Header) -> Result<()> {
     let column = if kind == "project" { "id" } else { "project_id" };
     let owner = row.get(column).and_then(Value::as_str);
-    let is_version = owner.is_none() && kind.ends_with("_version");
+    let is_part = kind.ends_with("_version") || kind == "schedule_calendar";
     let is_same = owner == Some(&*entity::TypedId::uuid(header.project).to_string());
-    if is_same || is_version {
+    if is_same || owner.is_none() && is_part {
         return Ok(());
     }
     Err(wrong(number, "this row belongs to another project"))
