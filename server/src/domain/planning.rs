@@ -248,7 +248,7 @@ mod tests {
     }
 
     fn every(secs: i64) -> Plan {
-        let spec = Spec::Every { interval_ms: secs * 1_000, anchor: at(0) };
+        let spec = Spec::every(secs * 1_000, at(0));
         spec.compile().expect("a plan")
     }
 
