@@ -189,12 +189,12 @@ impl Shared {
 
 /// A spec of elapsed time.
 pub fn every(interval_ms: i64, anchor: i64) -> Spec {
-    Spec::Every { interval_ms, anchor: Instant::from_millis(anchor) }
+    Spec::every(interval_ms, Instant::from_millis(anchor))
 }
 
 /// A spec by the clock, in UTC.
 pub fn cron(expression: &str) -> Spec {
-    Spec::Cron { expression: expression.to_owned(), zone: "UTC".to_owned() }
+    Spec::cron(expression, "UTC")
 }
 
 /// The firing of a timer: both share their UUID.
@@ -204,11 +204,11 @@ fn firing_of(timer: &str) -> String {
 
 fn input_of(spec: &Spec) -> Value {
     match spec {
-        Spec::Every { interval_ms, anchor } => {
+        Spec::Every { interval_ms, anchor, .. } => {
             let interval = format!("PT{}S", interval_ms / 1_000);
             json!({ "every": { "interval": interval, "anchor": anchor.to_string() } })
         }
-        Spec::Cron { expression, zone } => {
+        Spec::Cron { expression, zone, .. } => {
             json!({ "cron": { "expression": expression, "timeZone": zone } })
         }
         Spec::At { at } | Spec::In { at, .. } => json!({ "at": at.to_string() }),

@@ -72,10 +72,8 @@ fn timer(number: u64) -> Timer {
 }
 
 fn schedule() -> Schedule {
-    let every = |interval_ms, anchor| Spec::Every {
-        interval_ms,
-        anchor: Instant::from_millis(START + anchor),
-    };
+    let every =
+        |interval_ms, anchor| Spec::every(interval_ms, Instant::from_millis(START + anchor));
     let version = |number, spec, asked, acked| PlanVersion {
         number,
         spec,

@@ -499,7 +499,7 @@ fn cron_next_prints_instants_or_the_reason() {
     let instants: Value = serde_json::from_str(&json.out).unwrap();
     assert_eq!(instants, json!(["2026-10-25T02:30:00+02:00", "2026-10-26T02:30:00+01:00"]));
     let words = next(&["@daily", from, "-n1"]);
-    assert_eq!(words.out, "at 00:00 every day, UTC\n2026-10-25T00:00:00+00:00\n");
+    assert_eq!(words.out, "every day at 00:00, UTC\n2026-10-25T00:00:00+00:00\n");
     assert_eq!(next(&["* * * * *", "--json", from]).out.matches("2026-10").count(), 5);
 
     let bad = |args: &[&str]| {

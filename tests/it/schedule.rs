@@ -190,7 +190,7 @@ async fn a_preview_says_what_a_schedule_will_do_saved_or_not() {
             "note": "moved from 02:30, which does not exist on 2026-03-29: clocks go forward from 02:00 to 03:00"
           }
         ],
-        "summary": "at 02:30 every day, Europe/Berlin",
+        "summary": "every day at 02:30, Europe/Berlin",
         "timeZone": "Europe/Berlin"
       },
       "saved": {
@@ -207,7 +207,7 @@ async fn a_preview_says_what_a_schedule_will_do_saved_or_not() {
             "note": null
           }
         ],
-        "summary": "at 02:30 every day, Europe/Berlin",
+        "summary": "every day at 02:30, Europe/Berlin",
         "timeZone": "Europe/Berlin"
       }
     }
@@ -381,8 +381,8 @@ async fn schedules_are_listed_newest_first_and_filtered() {
         pages.push(redact(page).to_string());
     }
     assert_snapshot!(lines(&pages), @r#"
-    {"nodes":[{"cronExpression":null,"id":"sch_…","interval":null,"kind":"IN","state":"PROCESSED","summary":"once, after 1 second, at 2026-03-02T10:00:01Z","trigger":{"name":"b"}},{"cronExpression":null,"id":"sch_…","interval":"PT1M","kind":"EVERY","state":"SCHEDULED","summary":"every 1 minute, counted from 2026-03-02T10:00:00Z","trigger":{"name":"a"}}],"totalCount":2}
-    {"nodes":[{"cronExpression":null,"id":"sch_…","interval":"PT1M","kind":"EVERY","state":"SCHEDULED","summary":"every 1 minute, counted from 2026-03-02T10:00:00Z","trigger":{"name":"a"}}],"totalCount":1}
+    {"nodes":[{"cronExpression":null,"id":"sch_…","interval":null,"kind":"IN","state":"PROCESSED","summary":"once, after 1 second, at 2026-03-02T10:00:01Z","trigger":{"name":"b"}},{"cronExpression":null,"id":"sch_…","interval":"PT1M","kind":"EVERY","state":"SCHEDULED","summary":"every minute, counted from 2026-03-02T10:00:00Z","trigger":{"name":"a"}}],"totalCount":2}
+    {"nodes":[{"cronExpression":null,"id":"sch_…","interval":"PT1M","kind":"EVERY","state":"SCHEDULED","summary":"every minute, counted from 2026-03-02T10:00:00Z","trigger":{"name":"a"}}],"totalCount":1}
     {"nodes":[],"totalCount":0}
     {"nodes":[{"cronExpression":null,"id":"sch_…","interval":null,"kind":"IN","state":"PROCESSED","summary":"once, after 1 second, at 2026-03-02T10:00:01Z","trigger":{"name":"b"}}],"totalCount":1}
     "#);

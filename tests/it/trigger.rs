@@ -83,7 +83,7 @@ async fn a_trigger_is_made_with_its_schedules_and_read_by_id_and_by_name() {
       },
       "schedules": [
         {
-          "summary": "at 12:00 every day, UTC"
+          "summary": "every day at 12:00, UTC"
         }
       ],
       "state": "ACTIVE",

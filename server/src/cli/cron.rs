@@ -2,12 +2,13 @@
 
 use std::io::Write as _;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use entity::Instant;
 
 use super::{Done, Failure};
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::plan::Spec;
+use crate::domain::zone::{DstPolicy, Gap, Overlap};
 
 /// Instants of one call: a minutely expression for a week.
 const ROWS_MAX: u64 = 10_080;
@@ -20,6 +21,12 @@ pub struct NextArgs {
     /// IANA name of the time zone
     #[arg(long, default_value = "UTC", value_name = "ZONE")]
     tz: String,
+    /// What happens to times that do not exist where clocks go forward [default: by the expression]
+    #[arg(long, value_enum)]
+    gap: Option<GapArg>,
+    /// Which of two passes counts where clocks go back [default: by the expression]
+    #[arg(long, value_enum)]
+    overlap: Option<OverlapArg>,
     /// Instants after this, RFC 3339 [default: now]
     #[arg(long, value_name = "INSTANT", value_parser = Instant::parse)]
     from: Option<Instant>,
@@ -32,9 +39,49 @@ pub struct NextArgs {
     json: bool,
 }
 
+/// [`Gap`] as an argument.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum GapArg {
+    /// They move behind the gap, and fire once together
+    Shift,
+    /// They do not fire
+    Skip,
+}
+
+/// [`Overlap`] as an argument.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OverlapArg {
+    /// The first
+    First,
+    /// The second
+    Last,
+    /// Each
+    Both,
+}
+
+impl From<GapArg> for Gap {
+    fn from(gap: GapArg) -> Self {
+        match gap {
+            GapArg::Shift => Self::Shift,
+            GapArg::Skip => Self::Skip,
+        }
+    }
+}
+
+impl From<OverlapArg> for Overlap {
+    fn from(overlap: OverlapArg) -> Self {
+        match overlap {
+            OverlapArg::First => Self::First,
+            OverlapArg::Last => Self::Last,
+            OverlapArg::Both => Self::Both,
+        }
+    }
+}
+
 /// Prints them.
 pub(super) fn next(args: &NextArgs) -> Done {
-    let spec = Spec::Cron { expression: args.expression.clone(), zone: args.tz.clone() };
+    let dst = DstPolicy { gap: args.gap.map(Into::into), overlap: args.overlap.map(Into::into) };
+    let spec = Spec::Cron { expression: args.expression.clone(), zone: args.tz.clone(), dst };
     let plan = spec.compile().map_err(|problem| {
         let flag = if problem.field == "zone" { "--tz" } else { "the expression" };
         Failure::usage(format!("{flag}: {}", problem.message))

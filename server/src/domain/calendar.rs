@@ -170,7 +170,7 @@ impl Rule {
             Self::Period(from, _) => Some(*from).filter(|start| at < *start),
             Self::Cron(cron, _) => {
                 // A stretch may begin in the middle of a gap, which SHIFT closes.
-                let policy = DstPolicy::Explicit { gap: Gap::Shift, overlap: Overlap::Both };
+                let policy = DstPolicy { gap: Some(Gap::Shift), overlap: Some(Overlap::Both) };
                 cron.next_after(zone, policy, at)
             }
         }

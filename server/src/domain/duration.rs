@@ -1,10 +1,13 @@
-//! Lengths of time as people write them: ISO 8601 durations, and hours, minutes and seconds apart.
+//! Lengths of time as people write them: ISO 8601 durations, and days, hours, minutes and seconds
+//! apart.
 //!
 //! Used wherever an input says how long: `every`, `in`, timers, time-outs, retention. Inside Belfry
 //! a length is a number of milliseconds (`*_ms: i64`), never negative and never above [`MS_MAX`].
 //! A day is exactly 24 hours and a week 7 days: elapsed time, whatever the clocks on the wall do.
 
 use std::fmt::Write as _;
+
+use serde::Serialize;
 
 use crate::error::Problem;
 
@@ -29,8 +32,10 @@ const UNITS: [(char, i64); 5] = [
 const FIRST_TIME_UNIT: usize = 2;
 
 /// A length given as separate numbers, which need not be normal: 90 minutes are fine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Parts {
+    /// Days of 24 hours.
+    pub days: i64,
     /// Hours of 60 minutes.
     pub hours: i64,
     /// Minutes of 60 seconds.
@@ -47,6 +52,7 @@ impl Parts {
     /// sum is too large.
     pub fn to_ms(self) -> Result<i64, Vec<Problem>> {
         let parts = [
+            ("days", self.days, MS_PER_DAY),
             ("hours", self.hours, MS_PER_HOUR),
             ("minutes", self.minutes, MS_PER_MINUTE),
             ("seconds", self.seconds, MS_PER_SECOND),
@@ -287,7 +293,8 @@ mod tests {
 
     #[test]
     fn parts_need_not_be_normal_and_each_bad_part_is_named() {
-        let ms = |hours, minutes, seconds| Parts { hours, minutes, seconds }.to_ms();
+        let ms =
+            |hours, minutes, seconds| Parts { hours, minutes, seconds, ..Parts::default() }.to_ms();
         assert_eq!(ms(0, 90, 1), Ok(5_401_000));
         assert_eq!(ms(0, 0, 0), Ok(0));
         let fields = |result: Result<i64, Vec<crate::error::Problem>>| -> Vec<String> {
@@ -297,5 +304,8 @@ mod tests {
         assert_eq!(ms(0, 0, MS_MAX / 1000), Ok(MS_MAX - 999));
         assert_eq!(fields(ms(0, 0, MS_MAX / 1000 + 1)), ["seconds"]);
         assert_eq!(fields(ms(0, 1, MS_MAX / 1000)), [""]);
+        let days = |days| Parts { days, ..Parts::default() }.to_ms();
+        assert_eq!(days(MS_MAX / 86_400_000), Ok(MS_MAX / 86_400_000 * 86_400_000));
+        assert_eq!(fields(days(MS_MAX / 86_400_000 + 1)), ["days"]);
     }
 }

@@ -32,7 +32,7 @@ pub struct Period {
 #[derive(Debug)]
 pub struct Spread {
     period: Period,
-    known: HashMap<(String, String), (Plan, Vec<u64>)>,
+    known: HashMap<Spec, (Plan, Vec<u64>)>,
     cells_left: usize,
     walked_left: u64,
 }
@@ -114,12 +114,11 @@ impl Spread {
     /// Why it was not counted.
     pub fn count(&mut self, spec: &Spec, planned_until: Instant) -> Result<Vec<u64>, NotCounted> {
         let open_from = planned_until.plus_ms(1);
-        let Spec::Cron { expression, zone } = spec else {
+        let Spec::Cron { .. } = spec else {
             let plan = spec.compile().map_err(NotCounted::Broken)?;
             return Ok(self.fill(&plan, open_from));
         };
-        let key = (expression.clone(), zone.clone());
-        if !self.known.contains_key(&key) {
+        if !self.known.contains_key(spec) {
             let cells = self.period.buckets();
             if self.cells_left < cells {
                 return Err(NotCounted::TooMany);
@@ -127,9 +126,9 @@ impl Spread {
             self.cells_left -= cells;
             let plan = spec.compile().map_err(NotCounted::Broken)?;
             let counts = self.fill(&plan, Instant::MIN);
-            self.known.insert(key.clone(), (plan, counts));
+            self.known.insert(spec.clone(), (plan, counts));
         }
-        let (plan, counts) = &self.known[&key];
+        let (plan, counts) = &self.known[spec];
         let mut counts = counts.clone();
         self.leave_out(plan, open_from, &mut counts);
         Ok(counts)
@@ -217,7 +216,7 @@ mod tests {
     }
 
     fn cron(expression: &str) -> Spec {
-        Spec::Cron { expression: expression.to_owned(), zone: "UTC".to_owned() }
+        Spec::cron(expression, "UTC")
     }
 
     #[test]
@@ -260,7 +259,7 @@ mod tests {
         assert_eq!(counts(&mut spread, &quarter, period.from.plus_ms(-1)), [4, 4, 4]);
         assert_eq!(counts(&mut spread, &quarter, planned_until), [0, 2, 4]);
         assert_eq!(counts(&mut spread, &quarter, period.until), [0, 0, 0]);
-        let every = Spec::Every { interval_ms: 600_000, anchor: period.from.plus_ms(-600_000) };
+        let every = Spec::every(600_000, period.from.plus_ms(-600_000));
         assert_eq!(counts(&mut spread, &every, planned_until), [0, 3, 6]);
         let once = Spec::At { at: at("2026-03-02T12:59:59.999Z") };
         assert_eq!(counts(&mut spread, &once, planned_until), [0, 0, 1]);

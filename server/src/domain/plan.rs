@@ -23,7 +23,7 @@ use crate::error::Problem;
 pub const INTERVAL_MS_MIN: i64 = 1000;
 
 /// What a schedule says, as it is stored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Spec {
     /// Once, at an instant.
@@ -38,12 +38,15 @@ pub enum Spec {
         /// The instant that this came to.
         at: Instant,
     },
-    /// Again and again in elapsed time: at `anchor + k × interval` for k = 1, 2, 3 …
+    /// Again and again in elapsed time: at each `anchor + phase + k × interval` after the anchor.
     Every {
         /// The interval, in milliseconds; whole seconds, at least [`INTERVAL_MS_MIN`].
         interval_ms: i64,
         /// Where counting starts; not itself an instant of the schedule.
         anchor: Instant,
+        /// How long after the beginning of each interval, in milliseconds; less than the interval.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        phase_ms: i64,
     },
     /// By the calendar and the clock on the wall.
     Cron {
@@ -51,6 +54,9 @@ pub enum Spec {
         expression: String,
         /// Name of the IANA time zone of that wall.
         zone: String,
+        /// What happens where its clocks change.
+        #[serde(flatten)]
+        dst: DstPolicy,
     },
 }
 
@@ -64,11 +70,23 @@ pub struct Plan {
 #[derive(Clone, Debug)]
 enum Shape {
     Once { at: Instant, delay_ms: Option<i64> },
-    Every { interval_ms: i64, anchor: Instant },
+    Every { interval_ms: i64, anchor: Instant, phase_ms: i64 },
     Cron { cron: Box<Cron>, policy: DstPolicy },
 }
 
 impl Spec {
+    /// At `anchor + k × interval` for k = 1, 2, 3 …
+    #[must_use]
+    pub fn every(interval_ms: i64, anchor: Instant) -> Self {
+        Self::Every { interval_ms, anchor, phase_ms: 0 }
+    }
+
+    /// By an expression in a zone; what happens where clocks change follows from the expression.
+    #[must_use]
+    pub fn cron(expression: impl Into<String>, zone: impl Into<String>) -> Self {
+        Self::Cron { expression: expression.into(), zone: zone.into(), dst: DstPolicy::AUTO }
+    }
+
     /// Understands the spec.
     ///
     /// # Errors
@@ -83,15 +101,16 @@ impl Spec {
             Self::In { delay_ms, at } => {
                 (Shape::Once { at: *at, delay_ms: Some(*delay_ms) }, Zone::UTC)
             }
-            Self::Every { interval_ms, anchor } => {
-                let interval_ms = checked_interval(*interval_ms, *anchor)?;
-                (Shape::Every { interval_ms, anchor: *anchor }, Zone::UTC)
+            Self::Every { interval_ms, anchor, phase_ms } => {
+                let (interval_ms, anchor, phase_ms) = (*interval_ms, *anchor, *phase_ms);
+                check_interval(interval_ms, anchor, phase_ms)?;
+                (Shape::Every { interval_ms, anchor, phase_ms }, Zone::UTC)
             }
-            Self::Cron { expression, zone } => {
+            Self::Cron { expression, zone, dst } => {
                 let cron = Cron::parse(expression)
                     .map_err(|error| Problem::new("expression", error.to_string()))?;
                 let zone = Zone::parse(zone).map_err(|error| Problem::new("zone", error))?;
-                (Shape::Cron { cron: Box::new(cron), policy: DstPolicy::Auto }, zone)
+                (Shape::Cron { cron: Box::new(cron), policy: *dst }, zone)
             }
         };
         Ok(Plan { shape, zone })
@@ -115,10 +134,10 @@ impl Plan {
     pub fn next_after(&self, after: Instant) -> Option<Instant> {
         match &self.shape {
             Shape::Once { at, .. } => (after < *at).then_some(*at),
-            Shape::Every { interval_ms, anchor } => {
-                let passed = after.ms_since(*anchor).max(0) / interval_ms;
-                let next_ms =
-                    anchor.millis().checked_add((passed + 1).checked_mul(*interval_ms)?)?;
+            Shape::Every { interval_ms, anchor, phase_ms } => {
+                let origin_ms = origin_ms(*interval_ms, *anchor, *phase_ms);
+                let passed = (after.millis() - origin_ms).max(0) / interval_ms;
+                let next_ms = origin_ms.checked_add((passed + 1).checked_mul(*interval_ms)?)?;
                 (next_ms <= Instant::MAX.millis()).then(|| Instant::from_millis(next_ms))
             }
             Shape::Cron { cron, policy } => cron.next_after(self.zone, *policy, after),
@@ -134,8 +153,9 @@ impl Plan {
         }
         match &self.shape {
             Shape::Once { at, .. } => u64::from(from <= *at && *at < until),
-            Shape::Every { interval_ms, anchor } => {
-                let before = |end: Instant| (end.ms_since(*anchor) - 1).max(0) / interval_ms;
+            Shape::Every { interval_ms, anchor, phase_ms } => {
+                let origin_ms = origin_ms(*interval_ms, *anchor, *phase_ms);
+                let before = |end: Instant| (end.millis() - origin_ms - 1).max(0) / interval_ms;
                 (before(until) - before(from)).unsigned_abs()
             }
             Shape::Cron { cron, policy } => {
@@ -191,7 +211,7 @@ impl Plan {
         self.zone.name()
     }
 
-    /// The plan in words: `at 14:00 every Monday, Europe/Berlin`.
+    /// The plan in words: `every week on Monday at 14:00, Europe/Berlin`.
     #[must_use]
     pub fn summary(&self) -> String {
         match &self.shape {
@@ -199,22 +219,66 @@ impl Plan {
             Shape::Once { at, delay_ms: Some(delay_ms) } => {
                 format!("once, after {}, at {at}", duration::words(*delay_ms))
             }
-            Shape::Every { interval_ms, anchor } => {
-                format!("every {}, counted from {anchor}", duration::words(*interval_ms))
+            Shape::Every { interval_ms, anchor, phase_ms } => {
+                let phase = match *phase_ms {
+                    0 => String::new(),
+                    phase_ms => format!(", offset by {}", duration::words(phase_ms)),
+                };
+                let interval = duration::words(*interval_ms);
+                // "every hour", but "every 1 hour 20 minutes".
+                let one = interval.strip_prefix("1 ").filter(|unit| !unit.contains(' '));
+                let interval = one.unwrap_or(&interval);
+                format!("every {interval}{phase}, counted from {anchor}")
             }
-            Shape::Cron { cron, .. } => format!("{}, {}", cron.words(), self.zone.name()),
+            Shape::Cron { cron, policy } => {
+                format!("{}, {}{}", cron.words(), self.zone.name(), policy_words(*policy))
+            }
         }
     }
 }
 
-fn checked_interval(interval_ms: i64, anchor: Instant) -> Result<i64, Problem> {
+fn check_interval(interval_ms: i64, anchor: Instant, phase_ms: i64) -> Result<(), Problem> {
     if interval_ms < INTERVAL_MS_MIN || interval_ms % INTERVAL_MS_MIN != 0 {
         return Err(Problem::new("interval", "expected whole seconds, at least 1"));
     }
-    if Instant::MAX.ms_since(anchor) < interval_ms {
+    if !(0..interval_ms).contains(&phase_ms) {
+        return Err(Problem::new("phase", "expected a duration shorter than the interval"));
+    }
+    let first_ms = origin_ms(interval_ms, anchor, phase_ms).checked_add(interval_ms);
+    if first_ms.is_none_or(|first_ms| Instant::MAX.millis() < first_ms) {
         return Err(Problem::new("interval", "expected a first firing before the year 10000"));
     }
-    Ok(interval_ms)
+    Ok(())
+}
+
+/// The instant from which on intervals are counted, which may lie before time begins: one interval
+/// before the first firing.
+fn origin_ms(interval_ms: i64, anchor: Instant, phase_ms: i64) -> i64 {
+    match phase_ms {
+        0 => anchor.millis(),
+        _ => anchor.millis() + phase_ms - interval_ms,
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+/// What was said about changes of clocks, each led in by a comma.
+fn policy_words(policy: DstPolicy) -> String {
+    let gap = match policy.gap {
+        Some(Gap::Shift) => ", missing times moved behind the gap",
+        Some(Gap::Skip) => ", missing times skipped",
+        None => "",
+    };
+    let overlap = match policy.overlap {
+        Some(Overlap::First) => ", repeated times at the first pass",
+        Some(Overlap::Last) => ", repeated times at the second pass",
+        Some(Overlap::Both) => ", repeated times at both passes",
+        None => "",
+    };
+    format!("{gap}{overlap}")
 }
 
 fn gap_words(shifted: NaiveDateTime, transition: Transition) -> String {
@@ -243,20 +307,20 @@ fn clock(time: NaiveTime) -> String {
 mod tests {
     use entity::Instant;
 
-    use super::{Kind, Plan, Spec};
+    use super::{DstPolicy, Gap, Kind, Plan, Spec};
 
     fn at(text: &str) -> Instant {
         Instant::parse(text).expect(text)
     }
 
     fn cron(expression: &str, zone: &str) -> Plan {
-        let spec = Spec::Cron { expression: expression.to_owned(), zone: zone.to_owned() };
+        let spec = Spec::cron(expression, zone);
         spec.compile().expect(expression)
     }
 
     #[test]
     fn a_spec_is_stored_as_json_with_its_kind() {
-        let spec = Spec::Every { interval_ms: 4_800_000, anchor: at("2026-11-21T09:00:00Z") };
+        let spec = Spec::every(4_800_000, at("2026-11-21T09:00:00Z"));
         let json = serde_json::to_string(&spec).expect("it is plain data");
         let expected = r#"{"kind":"EVERY","interval_ms":4800000,"anchor":1795251600000}"#;
         assert_eq!(json, expected);
@@ -277,7 +341,7 @@ mod tests {
     #[test]
     fn every_counts_from_its_anchor_and_does_not_drift() {
         let anchor = at("2026-11-21T09:00:00.250Z");
-        let plan = Spec::Every { interval_ms: 4_800_000, anchor }.compile().expect("it is plain");
+        let plan = Spec::every(4_800_000, anchor).compile().expect("it is plain");
         assert_eq!(plan.next_after(Instant::MIN), Some(at("2026-11-21T10:20:00.250Z")));
         assert_eq!(plan.next_after(anchor), Some(at("2026-11-21T10:20:00.250Z")));
         let tenth = at("2026-11-21T22:20:00.250Z");
@@ -292,7 +356,7 @@ mod tests {
 
     #[test]
     fn an_interval_is_whole_seconds_and_fires_before_the_end_of_time() {
-        let compiles = |interval_ms, anchor| Spec::Every { interval_ms, anchor }.compile().is_ok();
+        let compiles = |interval_ms, anchor| Spec::every(interval_ms, anchor).compile().is_ok();
         assert!(compiles(1000, Instant::MIN));
         assert!(!compiles(999, Instant::MIN) && !compiles(1500, Instant::MIN));
         assert!(!compiles(0, Instant::MIN) && !compiles(i64::MIN, Instant::MIN));
@@ -301,9 +365,45 @@ mod tests {
     }
 
     #[test]
+    fn a_phase_shifts_all_instants_and_the_first_is_after_the_anchor() {
+        let anchor = at("2026-11-21T09:00:00Z");
+        let spec = Spec::Every { interval_ms: 3_600_000, anchor, phase_ms: 300_000 };
+        let plan = spec.compile().expect("it is plain");
+        assert_eq!(plan.next_after(Instant::MIN), Some(at("2026-11-21T09:05:00Z")));
+        assert_eq!(plan.next_after(at("2026-11-21T09:05:00Z")), Some(at("2026-11-21T10:05:00Z")));
+        assert_eq!(plan.count(Instant::MIN, anchor.plus_ms(3 * 3_600_000)), 3);
+        let words = "every hour, offset by 5 minutes, counted from 2026-11-21T09:00:00Z";
+        assert_eq!(plan.summary(), words);
+        // Aligned to the calendar of UTC: an interval may be longer than the phase lets it begin.
+        let spec = Spec::Every { interval_ms: 86_400_000, anchor: Instant::MIN, phase_ms: 1 };
+        let plan = spec.compile().expect("it is plain");
+        assert_eq!(plan.next_after(anchor), Some(at("2026-11-22T00:00:00.001Z")));
+        let phase = |phase_ms| Spec::Every { interval_ms: 1000, anchor, phase_ms }.compile();
+        assert!(phase(999).is_ok());
+        assert_eq!(phase(1000).expect_err("too long").field, "phase");
+        assert_eq!(phase(-1).expect_err("negative").field, "phase");
+    }
+
+    #[test]
+    fn a_policy_for_changes_of_clocks_is_stored_and_said() {
+        let old = r#"{"kind":"CRON","expression":"30 2 * * *","zone":"America/New_York"}"#;
+        let spec: Spec = serde_json::from_str(old).expect("rows of old are read");
+        assert_eq!(spec, Spec::cron("30 2 * * *", "America/New_York"));
+        assert_eq!(serde_json::to_string(&spec).expect("it is plain data"), old);
+        let dst = DstPolicy { gap: Some(Gap::Skip), overlap: None };
+        let spec = Spec::Cron { expression: "30 2 * * *".into(), zone: "UTC".into(), dst };
+        let json = serde_json::to_string(&spec).expect("it is plain data");
+        let expected = r#"{"kind":"CRON","expression":"30 2 * * *","zone":"UTC","gap":"SKIP"}"#;
+        assert_eq!(json, expected);
+        assert_eq!(serde_json::from_str::<Spec>(&json).expect("it was just written"), spec);
+        let plan = spec.compile().expect("it is plain");
+        assert_eq!(plan.summary(), "every day at 02:30, UTC, missing times skipped");
+    }
+
+    #[test]
     fn a_cron_plan_speaks_of_its_zone_and_of_what_the_clocks_did() {
         let plan = cron("30 2 * * *", "America/New_York");
-        assert_eq!(plan.summary(), "at 02:30 every day, America/New_York");
+        assert_eq!(plan.summary(), "every day at 02:30, America/New_York");
         let moved = plan.next_after(at("2026-03-08T05:00:00Z")).expect("it goes on");
         assert_eq!(plan.local(moved), "2026-03-08T03:00:00-04:00");
         let note = "moved from 02:30, which does not exist on 2026-03-08: clocks go forward from \
@@ -337,7 +437,7 @@ mod tests {
             ("0 0 31 2 *", "UTC", "expression", "a day that exists"),
             ("0 0 * * *", "Mars/Phobos", "zone", "IANA time zone"),
         ] {
-            let spec = Spec::Cron { expression: expression.into(), zone: zone.into() };
+            let spec = Spec::cron(expression, zone);
             let problem = spec.compile().expect_err(expression);
             assert_eq!(problem.field, field);
             assert!(problem.message.contains(reason), "{}", problem.message);

@@ -328,7 +328,7 @@ mod tests {
     }
 
     fn under(secs: i64, policy: Policy) -> Timetable {
-        let spec = Spec::Every { interval_ms: secs * 1_000, anchor: at(0) };
+        let spec = Spec::every(secs * 1_000, at(0));
         Timetable::new(&spec, policy, &HashMap::new(), 7).expect("a timetable")
     }
 

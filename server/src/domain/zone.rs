@@ -21,6 +21,7 @@ use chrono::{
 };
 use chrono_tz::Tz;
 use entity::Instant;
+use serde::{Deserialize, Serialize};
 
 /// Farthest that a wall clock is from UTC (Kiritimati is 14 hours ahead), with an hour to spare.
 const OFFSET_SECS_MAX: i64 = 15 * 3600;
@@ -30,24 +31,22 @@ const PROBE_SECS: i64 = 120 * 3600;
 /// Names in the IANA database are below 40 characters; an error quotes no more than this.
 const NAME_CHARS_MAX: usize = 64;
 
-/// What a schedule does where clocks change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DstPolicy {
-    /// Fixed-time expressions are SHIFT and FIRST (once per civil day), interval-like ones SKIP
-    /// and BOTH (they follow the wall clock).
-    #[default]
-    Auto,
-    /// As said, whatever the expression.
-    Explicit {
-        /// For times that do not exist.
-        gap: Gap,
-        /// For times that exist twice.
-        overlap: Overlap,
-    },
+/// What a schedule does where clocks change. What is left open follows from the expression: one for
+/// fixed times is SHIFT and FIRST (once per civil day), one for a beat SKIP and BOTH (it follows the
+/// wall clock).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct DstPolicy {
+    /// For times that do not exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<Gap>,
+    /// For times that exist twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<Overlap>,
 }
 
 /// What happens to a time that does not exist because clocks went forward.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Gap {
     /// It moves to the first instant after the gap; times that meet there fire once.
     Shift,
@@ -56,7 +55,8 @@ pub enum Gap {
 }
 
 /// Which of the two passes counts when clocks went back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Overlap {
     /// The first.
     First,
@@ -90,6 +90,17 @@ pub struct Transition {
     pub before_secs: i64,
     /// Local time minus UTC from then on.
     pub after_secs: i64,
+}
+
+impl DstPolicy {
+    /// All follows from the expression.
+    pub const AUTO: Self = Self { gap: None, overlap: None };
+
+    /// As said, whatever the expression.
+    #[must_use]
+    pub const fn new(gap: Gap, overlap: Overlap) -> Self {
+        Self { gap: Some(gap), overlap: Some(overlap) }
+    }
 }
 
 impl Zone {

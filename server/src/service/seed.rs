@@ -6,6 +6,7 @@ use super::schedule::{Draft, SpecInput};
 use super::{Caller, action, event, trigger};
 use crate::app::App;
 use crate::domain::policy::Policy;
+use crate::domain::zone::DstPolicy;
 use crate::error::Result;
 
 /// Makes what is missing; returns the names of what was made.
@@ -59,6 +60,7 @@ fn demo_triggers() -> Vec<(&'static str, Vec<Draft>)> {
     let cron = |expression: &str, zone: &str| SpecInput::Cron {
         expression: expression.to_owned(),
         zone: Some(zone.to_owned()),
+        dst: DstPolicy::AUTO,
     };
     let draft = |name: &str, spec| Draft {
         name: Some(name.to_owned()),
@@ -66,7 +68,8 @@ fn demo_triggers() -> Vec<(&'static str, Vec<Draft>)> {
         policy: Policy::default(),
         payload: Some(json!({ "from": name })),
     };
-    let minute = SpecInput::Every { interval_ms: 60_000, anchor: None };
+    let minute =
+        SpecInput::Every { interval_ms: Some(60_000), parts: None, anchor: None, phase_ms: None };
     vec![
         ("demo-by-hand", Vec::new()),
         ("demo-every-minute", vec![draft("each minute", minute)]),

@@ -227,7 +227,7 @@ fn check_length(check: &mut Check, length: Length) -> i64 {
             ms
         }
         Length::Parts { hours, minutes, seconds } => {
-            match (Parts { hours, minutes, seconds }).to_ms() {
+            match (Parts { days: 0, hours, minutes, seconds }).to_ms() {
                 Ok(ms) => {
                     check_delay(check, "hours", ms);
                     ms

@@ -1,17 +1,15 @@
 //! The calendar walk: from one civil second to the next that an expression allows.
 //!
-//! The `cron` crate holds the sets (which seconds, minutes, hours, days, months, weekdays); the
-//! walk over them is ours, because the crate joins the two day fields with AND where POSIX says
-//! OR, ends in 2100, and fires in the past or not at all around clock changes. Here is no time
-//! zone: civil time runs evenly, and `mod.rs` maps it to instants.
+//! A field is a set of bits, and the next allowed number is the lowest bit that is left. The days
+//! of a month are one such set, computed from the two day fields for the month's shape, so that
+//! lists, weekdays, extensions and the OR of the fields need no search. Here is no time zone:
+//! civil time runs evenly, and `mod.rs` maps it to instants.
 
-use std::str::FromStr as _;
-
-use ::cron::{Schedule, TimeUnitSpec};
 use chrono::{Datelike as _, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike as _};
 
-use super::field::Set;
-use super::parse::{DayRule, Fields};
+use super::month::Month;
+use super::parse::Fields;
+use super::set::Set;
 
 /// The last year of RFC 3339 and so of Belfry.
 const YEAR_MAX: i32 = 9999;
@@ -24,41 +22,44 @@ const LAST_SECOND: NaiveTime = match NaiveTime::from_hms_opt(23, 59, 59) {
 /// The civil seconds that an expression allows.
 #[derive(Clone, Debug)]
 pub(super) struct Calendar {
-    sets: Schedule,
-    day_rule: DayRule,
+    fields: Fields,
 }
 
 impl Calendar {
-    /// Puts the fields into the crate's sets.
-    ///
-    /// # Errors
-    /// The crate's message, should it refuse a list that our dialect has made.
-    pub(super) fn new(fields: &Fields) -> Result<Self, String> {
-        // The crate counts weekdays from 1, Sunday.
-        let weekdays = listed(fields.weekdays.iter().map(|day| day + 1), Set::range(1, 7).len());
-        let expression = [
-            listed(fields.seconds.iter(), 60),
-            listed(fields.minutes.iter(), 60),
-            listed(fields.hours.iter(), 24),
-            listed(fields.days.iter(), 31),
-            listed(fields.months.iter(), 12),
-            weekdays,
-        ];
-        let sets = Schedule::from_str(&expression.join(" ")).map_err(|error| error.to_string())?;
-        Ok(Self { sets, day_rule: fields.day_rule })
+    /// Of what an expression says.
+    pub(super) fn new(fields: Fields) -> Self {
+        Self { fields }
+    }
+
+    /// What the expression says.
+    pub(super) fn fields(&self) -> &Fields {
+        &self.fields
     }
 
     /// The first allowed second strictly after `after`, up to the end of the year 9999.
     pub(super) fn next_after(&self, after: NaiveDateTime) -> Option<NaiveDateTime> {
         let start = after + TimeDelta::seconds(1);
-        let today = start.date();
-        if self.day_from(today) == Some(today)
-            && let Some(time) = self.time_from(start.time())
-        {
-            return Some(today.and_time(time));
+        let date = self.day_from(start.date())?;
+        if date != start.date() {
+            return Some(date.and_time(self.time_from(NaiveTime::MIN)?));
         }
-        let date = self.day_from(today.succ_opt()?)?;
+        if let Some(time) = self.time_from(start.time()) {
+            return Some(date.and_time(time));
+        }
+        let date = self.day_from(date.succ_opt()?)?;
         Some(date.and_time(self.time_from(NaiveTime::MIN)?))
+    }
+
+    /// Whether `civil` is allowed.
+    pub(super) fn includes(&self, civil: NaiveDateTime) -> bool {
+        let Fields { hours, minutes, seconds, months, .. } = self.fields;
+        let is_time = hours.contains(civil.hour())
+            && minutes.contains(civil.minute())
+            && seconds.contains(civil.second());
+        let days =
+            || civil.date().with_day(1).map(|first| self.fields.days(Month::beginning(first)));
+        let is_day = || days().is_some_and(|days| days.contains(civil.day()));
+        is_time && months.contains(civil.month()) && is_day()
     }
 
     /// How many allowed seconds lie after `after`, up to and including `until`.
@@ -80,15 +81,14 @@ impl Calendar {
 
     /// How many allowed times a day has up to and including `time`.
     fn times_until(&self, time: NaiveTime) -> u64 {
-        let (hours, minutes, seconds) =
-            (self.sets.hours(), self.sets.minutes(), self.sets.seconds());
-        let (an_hour, a_minute) =
-            (u64::from(minutes.count() * seconds.count()), u64::from(seconds.count()));
-        let mut total = hours.range(..time.hour()).count() as u64 * an_hour;
-        if hours.includes(time.hour()) {
-            total += minutes.range(..time.minute()).count() as u64 * a_minute;
-            if minutes.includes(time.minute()) {
-                total += seconds.range(..=time.second()).count() as u64;
+        let Fields { hours, minutes, seconds, .. } = self.fields;
+        let number = |set: Set| u64::from(set.len());
+        let below = |set: Set, end: u32| number(set) - number(set.from(end));
+        let mut total = below(hours, time.hour()) * number(minutes) * number(seconds);
+        if hours.contains(time.hour()) {
+            total += below(minutes, time.minute()) * number(seconds);
+            if minutes.contains(time.minute()) {
+                total += below(seconds, time.second() + 1);
             }
         }
         total
@@ -96,63 +96,42 @@ impl Calendar {
 
     /// The first allowed date at or after `date`.
     fn day_from(&self, date: NaiveDate) -> Option<NaiveDate> {
-        let mut month_first = date.month();
-        let mut day_first = date.day();
-        for year in date.year()..=YEAR_MAX {
-            for month in self.sets.months().range(month_first..=12) {
-                let start = if month == month_first { day_first } else { 1 };
-                if let Some(found) = self.day_in_month(year, month, start) {
-                    return Some(found);
-                }
+        let (mut year, mut month, mut day) = (date.year(), date.month(), date.day());
+        while year <= YEAR_MAX {
+            let Some(allowed) = self.fields.months.from(month).first() else {
+                (year, month, day) = (year + 1, 1, 1);
+                continue;
+            };
+            if allowed != month {
+                (month, day) = (allowed, 1);
             }
-            (month_first, day_first) = (1, 1);
+            let first = NaiveDate::from_ymd_opt(year, month, 1)?;
+            let days = self.fields.days(Month::beginning(first));
+            if let Some(found) = days.from(day).first() {
+                return first.with_day(found);
+            }
+            (month, day) = (month + 1, 1);
         }
         None
     }
 
-    fn day_in_month(&self, year: i32, month: u32, start: u32) -> Option<NaiveDate> {
-        let first = NaiveDate::from_ymd_opt(year, month, 1)?;
-        let before_first = first.weekday().num_days_from_sunday() + 6;
-        let on_weekday =
-            |day: &u32| self.sets.days_of_week().includes((before_first + day) % 7 + 1);
-        let mut days = start..=u32::from(first.num_days_in_month());
-        // A range that runs backwards would make the crate's sets panic.
-        if days.is_empty() {
-            return None;
-        }
-        let day = match self.day_rule {
-            DayRule::Both => self.sets.days_of_month().range(days).find(on_weekday),
-            DayRule::Either => {
-                days.find(|day| self.sets.days_of_month().includes(*day) || on_weekday(day))
-            }
-        };
-        first.with_day(day?)
-    }
-
     /// The first allowed time of day at or after `time`.
     fn time_from(&self, time: NaiveTime) -> Option<NaiveTime> {
-        let (hours, minutes, seconds) =
-            (self.sets.hours(), self.sets.minutes(), self.sets.seconds());
+        let Fields { hours, minutes, seconds, .. } = self.fields;
         let (hour, minute) = (time.hour(), time.minute());
-        if hours.includes(hour) {
-            if minutes.includes(minute)
-                && let Some(second) = seconds.range(time.second()..).next()
+        if hours.contains(hour) {
+            if minutes.contains(minute)
+                && let Some(second) = seconds.from(time.second()).first()
             {
                 return NaiveTime::from_hms_opt(hour, minute, second);
             }
-            if let Some(minute) = minutes.range(minute + 1..).next() {
-                return NaiveTime::from_hms_opt(hour, minute, seconds.iter().next()?);
+            if let Some(minute) = minutes.from(minute + 1).first() {
+                return NaiveTime::from_hms_opt(hour, minute, seconds.first()?);
             }
         }
-        let hour = hours.range(hour + 1..).next()?;
-        NaiveTime::from_hms_opt(hour, minutes.iter().next()?, seconds.iter().next()?)
+        let hour = hours.from(hour + 1).first()?;
+        NaiveTime::from_hms_opt(hour, minutes.first()?, seconds.first()?)
     }
-}
-
-/// A field for the crate: a list of numbers, or `*` for all (which it keeps in shared memory).
-fn listed(numbers: impl Iterator<Item = u32>, all: u32) -> String {
-    let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
-    if numbers.len() == all as usize { "*".to_owned() } else { numbers.join(",") }
 }
 
 #[cfg(test)]
@@ -163,7 +142,7 @@ mod tests {
     use crate::domain::cron::parse::parse;
 
     fn walk(expression: &str, from: &str, steps: usize) -> Vec<String> {
-        let calendar = Calendar::new(&parse(expression).expect(expression)).expect(expression);
+        let calendar = Calendar::new(parse(expression).expect(expression));
         let from = from.parse::<NaiveDateTime>().expect(from);
         let next = |civil: &NaiveDateTime| calendar.next_after(*civil);
         std::iter::successors(next(&from), next).take(steps).map(|c| c.to_string()).collect()
@@ -188,6 +167,35 @@ mod tests {
         let days = walk("0 12 29 2 */7", "2072-01-01T00:00:00", 3);
         assert_eq!(days, ["2088-02-29 12:00:00", "2128-02-29 12:00:00", "2156-02-29 12:00:00"]);
         assert_eq!(walk("0 0 29 2 *", "2096-03-01T00:00:00", 1), ["2104-02-29 00:00:00"]);
+    }
+
+    #[test]
+    fn days_are_found_by_their_place_in_the_month() {
+        for (expression, expected) in [
+            ("0 0 L * *", ["01-31", "02-28", "03-31"]),
+            ("0 0 L-3 * *", ["01-28", "02-25", "03-28"]),
+            ("0 0 L-29,L-30 * *", ["01-02", "03-01", "03-02"]),
+            ("0 0 LW * *", ["01-30", "02-27", "03-31"]),
+            // 1 February is a Sunday, 1 August a Saturday: the weekday stays in the month.
+            ("0 0 1W 2,8 *", ["02-02", "08-03", "02-01"]),
+            ("0 0 31W * *", ["01-30", "03-31", "05-29"]),
+            ("0 0 * * FRI#2", ["01-09", "02-13", "03-13"]),
+            ("0 0 * * 5#5", ["01-30", "05-29", "07-31"]),
+            ("0 0 * * 0L,7#1", ["01-04", "01-25", "02-01"]),
+            ("0 0 1,15W,L * *", ["01-15", "01-31", "02-01"]),
+            ("0 0 L * MON#1", ["01-05", "01-31", "02-02"]),
+        ] {
+            let days = walk(expression, "2026-01-01T00:00:00", 3);
+            let days: Vec<_> = days.iter().map(|day| &day[5..10]).collect();
+            assert_eq!(days, expected, "{expression}");
+        }
+    }
+
+    #[test]
+    fn the_rarest_day_is_found_across_a_century_without_a_leap_year() {
+        // 29 February as the fifth of its weekday: each 28 years, but for the year 2100.
+        let days = walk("0 0 */28 2 1#5", "2072-03-01T00:00:00", 2);
+        assert_eq!(days, ["2112-02-29 00:00:00", "2140-02-29 00:00:00"]);
     }
 
     #[test]

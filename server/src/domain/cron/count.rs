@@ -103,7 +103,7 @@ mod tests {
         for (zone, transition) in AROUND {
             let transition = Instant::parse(transition).expect(transition);
             for expression in EXPRESSIONS {
-                let spec = Spec::Cron { expression: expression.into(), zone: zone.into() };
+                let spec = Spec::cron(expression, zone);
                 let plan = spec.compile().expect(expression);
                 for (before_secs, after_secs) in
                     [(0, 1), (1, 1), (1799, 1801), (3600, 3600), (5400, 1), (90_000, 180_061)]
@@ -121,7 +121,7 @@ mod tests {
     fn a_year_is_counted_by_days() {
         for expression in EXPRESSIONS {
             let zone = "Europe/Berlin";
-            let spec = Spec::Cron { expression: expression.into(), zone: zone.into() };
+            let spec = Spec::cron(expression, zone);
             let plan = spec.compile().expect(expression);
             let from = Instant::parse("2027-06-15T12:34:56.789Z").expect("an instant");
             let until = from.plus_ms(86_400_000 * 400);
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn every_second_of_a_month_takes_no_time() {
-        let spec = Spec::Cron { expression: "* * * * * *".into(), zone: "Europe/Berlin".into() };
+        let spec = Spec::cron("* * * * * *", "Europe/Berlin");
         let plan = spec.compile().expect("an expression");
         let from = Instant::parse("2026-03-01T00:00:00Z").expect("an instant");
         assert_eq!(plan.count(from, from.plus_ms(30 * 86_400_000)), 30 * 86_400);

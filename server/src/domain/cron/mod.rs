@@ -1,6 +1,6 @@
 //! Cron expressions: when they fire, in a zone whose clocks change.
 //!
-//! Three steps: `parse` reads the dialect (with `piece` and `field` below it), `calendar` walks
+//! Three steps: `parse` reads the dialect (with `piece`, `field` and `day` below it), `calendar` walks
 //! civil time, and this file maps civil time to instants. `words` says it in English, `count` says how
 //! often without walking. Called by `plan` only.
 //!
@@ -26,9 +26,12 @@
 
 mod calendar;
 mod count;
+mod day;
 mod field;
+mod month;
 mod parse;
 mod piece;
+mod set;
 mod words;
 
 use chrono::{NaiveDateTime, TimeDelta};
@@ -45,7 +48,6 @@ use crate::domain::zone::{DstPolicy, Gap, Overlap, Reading, Transition, Zone};
 pub struct Cron {
     expression: String,
     calendar: Calendar,
-    timing: Timing,
 }
 
 impl Cron {
@@ -56,9 +58,8 @@ impl Cron {
     /// Where it stops making sense and what was expected there; also when no date can ever match.
     pub fn parse(expression: &str) -> Result<Self, CronError> {
         let fields = parse::parse(expression)?;
-        let refused = |expected| CronError { offset: 0, expected };
-        let calendar = Calendar::new(&fields).map_err(refused)?;
-        Ok(Self { expression: expression.trim().to_owned(), calendar, timing: fields.timing })
+        let calendar = Calendar::new(fields);
+        Ok(Self { expression: expression.trim().to_owned(), calendar })
     }
 
     /// The expression as it was given, without blanks around it.
@@ -67,24 +68,22 @@ impl Cron {
         &self.expression
     }
 
-    /// In words, such as `at 14:00 every Monday`; the expression itself where words would be
+    /// In words, such as `every week on Monday at 14:00`; the expression itself where words would be
     /// longer than it is.
     #[must_use]
     pub fn words(&self) -> String {
-        let fields = parse::parse(&self.expression).ok();
-        fields
-            .and_then(|fields| words::describe(&fields))
+        words::describe(self.calendar.fields())
             .unwrap_or_else(|| format!("by the expression `{}`", self.expression))
     }
 
-    /// What `policy` means for this expression.
+    /// What `policy` means for this expression; what it leaves open follows from the time fields.
     #[must_use]
     pub fn settle(&self, policy: DstPolicy) -> (Gap, Overlap) {
-        match (policy, self.timing) {
-            (DstPolicy::Explicit { gap, overlap }, _) => (gap, overlap),
-            (DstPolicy::Auto, Timing::Fixed) => (Gap::Shift, Overlap::First),
-            (DstPolicy::Auto, Timing::Interval) => (Gap::Skip, Overlap::Both),
-        }
+        let (gap, overlap) = match self.calendar.fields().timing {
+            Timing::Fixed => (Gap::Shift, Overlap::First),
+            Timing::Interval => (Gap::Skip, Overlap::Both),
+        };
+        (policy.gap.unwrap_or(gap), policy.overlap.unwrap_or(overlap))
     }
 
     /// The first instant strictly after `after` at which the expression fires; none when the year
@@ -114,15 +113,14 @@ impl Cron {
     /// Whether a day that it allows at all it allows in each minute.
     #[must_use]
     pub fn has_every_minute(&self) -> bool {
-        let fields = parse::parse(&self.expression);
-        fields.is_ok_and(|fields| fields.minutes.len() == 60 && fields.hours.len() == 24)
+        let fields = self.calendar.fields();
+        fields.minutes.len() == 60 && fields.hours.len() == 24
     }
 
     /// Whether the expression allows the civil time itself.
     #[must_use]
     pub fn allows(&self, civil: NaiveDateTime) -> bool {
-        let before = civil - TimeDelta::seconds(1);
-        self.calendar.next_after(before) == Some(civil)
+        self.calendar.includes(civil)
     }
 
     fn search(&self, zone: Zone, (gap, overlap): (Gap, Overlap), from: i64) -> Option<i64> {
@@ -185,12 +183,12 @@ mod tests {
     }
 
     fn explicit(gap: Gap, overlap: Overlap) -> DstPolicy {
-        DstPolicy::Explicit { gap, overlap }
+        DstPolicy::new(gap, overlap)
     }
 
     #[test]
     fn times_that_the_gap_moves_together_fire_once() {
-        let fires = fires("15,45 2,3 * * *", DstPolicy::Auto, "2026-03-08T05:00:00Z", 4);
+        let fires = fires("15,45 2,3 * * *", DstPolicy::AUTO, "2026-03-08T05:00:00Z", 4);
         let expected = ["03-08T03:00:00-04:00", "03-08T03:15:00-04:00", "03-08T03:45:00-04:00"];
         assert_eq!(fires[..3], expected);
         assert_eq!(fires[3], "03-09T02:15:00-04:00");
@@ -198,15 +196,15 @@ mod tests {
 
     #[test]
     fn a_fixed_time_does_not_repeat_when_restarted_in_the_second_pass() {
-        let fires = fires("30 1 * * *", DstPolicy::Auto, "2026-11-01T06:10:00Z", 1);
+        let fires = fires("30 1 * * *", DstPolicy::AUTO, "2026-11-01T06:10:00Z", 1);
         assert_eq!(fires, ["11-02T01:30:00-05:00"]);
     }
 
     #[test]
     fn the_first_and_the_last_instant_of_belfry_are_within_reach() {
-        let first = fires("0 0 1 1 *", DstPolicy::Auto, "1970-01-01T00:00:00Z", 1);
+        let first = fires("0 0 1 1 *", DstPolicy::AUTO, "1970-01-01T00:00:00Z", 1);
         assert_eq!(first, ["01-01T00:00:00-05:00"]);
-        let last = fires("* * * * * *", DstPolicy::Auto, "9999-12-31T23:59:58.500Z", 9);
+        let last = fires("* * * * * *", DstPolicy::AUTO, "9999-12-31T23:59:58.500Z", 9);
         assert_eq!(last, ["12-31T18:59:59-05:00"]);
     }
 

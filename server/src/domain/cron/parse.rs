@@ -6,15 +6,33 @@
 //! item       = ("*" | value "-" value) ["/" step] | value
 //! value      = number | JAN … DEC | SUN … SAT (any case)
 //! nickname   = @hourly | @daily | @midnight | @weekly | @monthly | @yearly | @annually
+//!
+//! day-of-month, items besides:  "L" | "L-" days | "LW" | day "W"
+//! day-of-week, items besides:   weekday "L" | weekday "#" nth
 //! ```
 //!
-//! As in POSIX, with names inside ranges and lists, steps, and 7 for Sunday. What other dialects
-//! add is refused with a sentence that names it rather than read in a sense that the author may
-//! not have meant: `L`, `W`, `#`, `5/15` (a step after a single number), ranges that run
-//! backwards, steps larger than the field, time zones inside the expression.
+//! As in POSIX, with names inside ranges and lists, steps, and 7 for Sunday. `day.rs` says what
+//! the extensions mean. Two restricted day fields are joined with OR, extensions or not; a field
+//! that begins with `*`, or is `?`, does not restrict and is joined with AND.
+//!
+//! What other dialects add is refused with a sentence that names it rather than read in a sense
+//! that the author may not have meant: `5/15` (a step after a single number), ranges that run
+//! backwards, steps larger than the field, `L` alone as a weekday, time zones inside the
+//! expression.
+//!
+//! # The worst case
+//!
+//! An expression that no date can satisfy (31 February, the 29th as a second Monday) is refused
+//! here, by looking at every shape that its months can have, of which there are 91. So a search
+//! always ends: a day comes back within 8 years if it is a 29 February, within 40 if that must be
+//! a certain weekday, and a search looks at one number for each month on the way. Text is bounded
+//! by [`EXPRESSION_BYTES_MAX`], and reading it takes time in proportion.
 
-use super::field::{DAY, HOUR, MINUTE, MONTH, SECOND, Set, WEEKDAY, day_field, field};
+use super::day::{Dates, Weekdays};
+use super::field::{HOUR, MINUTE, MONTH, SECOND, field};
+use super::month::Month;
 use super::piece::{CronError, Piece, pieces};
+use super::set::Set;
 
 /// Longest expression, in bytes. Lists of every minute and hour fit; it bounds the work of parsing.
 pub const EXPRESSION_BYTES_MAX: usize = 256;
@@ -28,8 +46,6 @@ const NICKNAMES: [(&str, &str); 7] = [
     ("@yearly", "0 0 1 1 *"),
     ("@annually", "0 0 1 1 *"),
 ];
-/// Longest length of each month; 29 February exists, if seldom.
-const MONTH_DAYS: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 /// What an expression says, field by field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,10 +53,9 @@ pub(super) struct Fields {
     pub(super) seconds: Set,
     pub(super) minutes: Set,
     pub(super) hours: Set,
-    pub(super) days: Set,
+    pub(super) dates: Dates,
     pub(super) months: Set,
-    /// 0 to 6, Sunday is 0.
-    pub(super) weekdays: Set,
+    pub(super) weekdays: Weekdays,
     pub(super) day_rule: DayRule,
     pub(super) timing: Timing,
 }
@@ -118,9 +133,9 @@ fn fields(pieces: [Piece<'_>; 6]) -> Result<Fields, CronError> {
         seconds: field(second, &SECOND)?,
         minutes: field(minute, &MINUTE)?,
         hours: field(hour, &HOUR)?,
-        days: day_field(day, &DAY)?,
+        dates: Dates::read(day)?,
         months: field(month, &MONTH)?,
-        weekdays: day_field(weekday, &WEEKDAY)?.fold_sunday(),
+        weekdays: Weekdays::read(weekday)?,
         day_rule: if day.begins_with_star() || weekday.begins_with_star() {
             DayRule::Both
         } else {
@@ -128,19 +143,29 @@ fn fields(pieces: [Piece<'_>; 6]) -> Result<Fields, CronError> {
         },
         timing: if beat { Timing::Interval } else { Timing::Fixed },
     };
-    if fields.has_a_day() {
+    if fields.exist(Fields::days) {
         return Ok(fields);
+    }
+    if fields.exist(|fields, month| fields.dates.days(month)) {
+        return Err(weekday.refuse("a weekday on which one of the dates falls"));
     }
     Err(day.refuse("a day that exists in one of the months"))
 }
 
 impl Fields {
-    /// Whether any date matches. Every date that exists falls on each weekday at some time in the
-    /// 400 years of the calendar (29 February too), so that weekdays rule nothing out.
-    fn has_a_day(&self) -> bool {
-        let longest =
-            self.months.iter().map(|month| MONTH_DAYS[month as usize - 1]).max().unwrap_or(0);
-        self.day_rule == DayRule::Either || self.days.iter().any(|day| day <= longest)
+    /// The allowed days of a month, whether or not the month itself is allowed.
+    pub(super) fn days(&self, month: Month) -> Set {
+        let (dates, weekdays) = (self.dates.days(month), self.weekdays.days(month));
+        match self.day_rule {
+            DayRule::Both => dates.intersection(weekdays),
+            DayRule::Either => dates.union(weekdays),
+        }
+    }
+
+    /// Whether there are such days in any month that is allowed and of any shape that it can have.
+    fn exist(&self, days: impl Fn(&Self, Month) -> Set) -> bool {
+        let mut months = self.months.iter().flat_map(Month::shapes);
+        months.any(|month| !days(self, month).is_empty())
     }
 }
 
@@ -159,7 +184,7 @@ mod tests {
         assert_eq!(fields.minutes.iter().collect::<Vec<_>>(), [5, 10, 15, 20]);
         assert_eq!(fields.hours.iter().collect::<Vec<_>>(), [0, 6, 12, 18]);
         assert_eq!(fields.months.iter().collect::<Vec<_>>(), [1, 2, 3, 12]);
-        assert_eq!(fields.weekdays.iter().collect::<Vec<_>>(), [0, 5, 6]);
+        assert_eq!(fields.weekdays.each.iter().collect::<Vec<_>>(), [0, 5, 6]);
         assert_eq!(fields.day_rule, DayRule::Either);
     }
 
@@ -191,9 +216,19 @@ mod tests {
             ("0 0 31 2 *", "character 5: expected a day that exists"),
             ("0 0 30,31 2 */2", "character 5: expected a day that exists"),
             ("5/15 * * * *", "a range before the step, such as 5-59/15, not `5/15`"),
-            ("0 0 L * *", "`L` is not supported yet"),
-            ("0 0 1,15W * *", "character 7: expected a day of the month from 1 to 31 (`W`"),
-            ("0 0 * * FRI#2", "`#` is not supported yet"),
+            ("0 0 1,L/2 * *", "character 7: expected a day of the month from 1 to 31, L, L-1 to"),
+            ("0 0 L-31 * *", "L-1 to L-30, 1W to 31W or LW, not `L-31`"),
+            ("0 0 32W * *", "1W to 31W or LW, not `32W`"),
+            ("0 0 1-5W * *", "not `1-5W`"),
+            ("0 0 * * FRI#6", "a weekday, # and 1 to 5, such as FRI#2, not `FRI#6`"),
+            ("0 0 * * 1#2#3", "a weekday, # and 1 to 5"),
+            ("0 0 * * #2", "a day of the week from 0 to 7 or SUN to SAT, not nothing"),
+            ("0 0 * * 1-5#2", "SUN to SAT, not `1-5`"),
+            ("0 0 * * L", "a weekday before the L, such as FRIL, not `L`"),
+            ("0 0 * * 8L", "SUN to SAT, not `8`"),
+            ("0 0 30W 2 *", "character 5: expected a day that exists"),
+            ("0 0 */29 * 1#2", "character 12: expected a weekday on which one of the dates falls"),
+            ("0 0 15W * */6", "a weekday on which one of the dates falls"),
             ("0 22-6 * * *", "character 3: expected a range that does not run backwards"),
             ("TZ=UTC * * * * *", "the time zone is given beside the expression"),
             ("1,,2 * * * *", "character 3: expected a minute from 0 to 59, not nothing"),

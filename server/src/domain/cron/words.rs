@@ -1,10 +1,12 @@
-//! An expression in English, for previews and lists: `at 14:00 every Monday`.
+//! An expression in English, for previews and lists: `every week on Monday at 14:00`.
 //!
 //! Only what stays short is put into words; the rest is `None`, and the caller quotes the
 //! expression. It works on the sets of numbers, so that `*/15` and `0,15,30,45` read alike.
+//! `docs/time.md` has a list of examples, which a test reads.
 
-use super::field::Set;
-use super::parse::{DayRule, Fields, Timing};
+use super::day::{Dates, Weekdays};
+use super::parse::{DayRule, Fields};
+use super::set::Set;
 
 /// More times of day, days or months than this are not listed one by one.
 const LISTED_MAX: u32 = 4;
@@ -14,9 +16,7 @@ const RANGE_MIN: u32 = 3;
 const ZERO: Set = Set::range(0, 0);
 const MINUTES: Set = Set::range(0, 59);
 const HOURS: Set = Set::range(0, 23);
-const DAYS: Set = Set::range(1, 31);
 const MONTHS: Set = Set::range(1, 12);
-const WEEKDAYS: Set = Set::range(0, 6);
 
 const MONTH_NAMES: [&str; 12] = [
     "January",
@@ -32,18 +32,21 @@ const MONTH_NAMES: [&str; 12] = [
     "November",
     "December",
 ];
+const NTH_NAMES: [&str; 5] = ["first", "second", "third", "fourth", "fifth"];
+const EVERY_DAY: &str = "every day";
 const WEEKDAY_NAMES: [&str; 7] =
     ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 /// What the fields say, or nothing when it would not be short.
 pub(super) fn describe(fields: &Fields) -> Option<String> {
     if let Some(times) = times_of_day(fields) {
-        let days = days(fields, "every day")?;
-        return Some(format!("at {times} {days}"));
+        return Some(format!("{} at {times}", days(fields)?));
     }
     let beat = beat(fields)?;
-    let days = days(fields, "")?;
-    Some(format!("{beat} {days}").trim_end().to_owned())
+    match days(fields)?.as_str() {
+        EVERY_DAY => Some(beat),
+        days => Some(format!("{beat}, {days}")),
+    }
 }
 
 /// `09:00 and 17:30`: a few times of the day.
@@ -73,7 +76,7 @@ fn beat(fields: &Fields) -> Option<String> {
         let whole_day = minutes == MINUTES && hours == HOURS;
         return whole_day.then(|| every(pace(seconds, 60)?, "second")).flatten();
     }
-    let last_minute = minutes.iter().last()?;
+    let last_minute = minutes.last()?;
     if minutes.len() != 1 {
         let beat = every(pace(minutes, 60)?, "minute")?;
         return within(beat, hours, last_minute);
@@ -106,43 +109,77 @@ fn every(pace: u32, noun: &str) -> Option<String> {
     }
 }
 
-/// On which days; `all` when on all of them.
-fn days(fields: &Fields, all: &str) -> Option<String> {
+/// On which days: `every week on Monday`, `every month on the 1st and last day`.
+fn days(fields: &Fields) -> Option<String> {
     let months = match fields.months {
         MONTHS => None,
         months => Some(listed(months, |month| MONTH_NAMES[month as usize - 1].to_owned())?),
     };
-    let of_month = months.clone().unwrap_or_else(|| "every month".to_owned());
-    let in_month = months.map(|months| format!(" in {months}")).unwrap_or_default();
-    let daily = match fields.day_rule {
-        DayRule::Both => fields.days == DAYS && fields.weekdays == WEEKDAYS,
-        DayRule::Either => fields.days == DAYS || fields.weekdays == WEEKDAYS,
+    let (dates, weekdays) = match fields.day_rule {
+        DayRule::Either if fields.dates.is_all() || fields.weekdays.is_all() => (None, None),
+        DayRule::Either => (Some(&fields.dates), Some(&fields.weekdays)),
+        DayRule::Both => match (fields.dates.is_all(), fields.weekdays.is_all()) {
+            (true, true) => (None, None),
+            (true, false) => (None, Some(&fields.weekdays)),
+            (false, true) => (Some(&fields.dates), None),
+            (false, false) => return None,
+        },
     };
-    if daily {
-        return Some(format!("{all}{in_month}").trim_start().to_owned());
-    }
-    let week = fields.weekdays.sunday_last();
-    let weekdays = || {
-        let listed = listed(week, |day| WEEKDAY_NAMES[day as usize % 7].to_owned())?;
-        let lead = match (neighbours(week), fields.timing) {
-            (Some(_), _) if RANGE_MIN <= week.len() => "from ",
-            (_, Timing::Fixed) => "every ",
-            (_, Timing::Interval) => "on every ",
-        };
-        let all = if lead == "from " && !all.is_empty() { "every day " } else { "" };
-        Some(format!("{all}{lead}{listed}"))
+    let within = |lead: &str| match &months {
+        Some(months) => format!("{lead} in {months}"),
+        None => lead.to_owned(),
     };
-    let monthdays = || Some(format!("on the {} of {of_month}", listed(fields.days, ordinal)?));
-    if fields.days == DAYS {
-        return Some(format!("{}{in_month}", weekdays()?));
+    if dates.is_none() && weekdays.is_none() {
+        return Some(within(EVERY_DAY));
     }
-    if fields.weekdays == WEEKDAYS {
-        return monthdays();
+    let places = places(dates.unwrap_or(&Dates::NONE), weekdays.unwrap_or(&Weekdays::NONE))?;
+    let monthly = (!places.is_empty()).then(|| match &months {
+        Some(months) => format!("every year on the {} of {months}", series(&places)),
+        None => format!("every month on the {}", series(&places)),
+    });
+    let each = weekdays.map_or(Set::EMPTY, |weekdays| weekdays.each);
+    let weekly = match each.is_empty() {
+        true => None,
+        false => Some(within(&format!("every week {}", week(each)?))),
+    };
+    let both: Vec<String> = monthly.into_iter().chain(weekly).collect();
+    Some(both.join(" and "))
+}
+
+/// `on Monday and Friday`, `from Friday to Sunday`.
+fn week(weekdays: Set) -> Option<String> {
+    let week = weekdays.sunday_last();
+    let is_range = RANGE_MIN <= week.len() && neighbours(week).is_some();
+    let listed = listed(week, |day| WEEKDAY_NAMES[day as usize % 7].to_owned())?;
+    Some(format!("{} {listed}", if is_range { "from" } else { "on" }))
+}
+
+/// Days by their place in the month, each to be read after "the": `15th`, `last day`,
+/// `second Friday`.
+fn places(dates: &Dates, weekdays: &Weekdays) -> Option<Vec<String>> {
+    let mut places = match neighbours(dates.numbers) {
+        Some((first, last)) if RANGE_MIN <= dates.numbers.len() => {
+            vec![format!("{} to {}", ordinal(first), ordinal(last))]
+        }
+        _ => dates.numbers.iter().map(ordinal).collect(),
+    };
+    places.extend(dates.nearest.iter().map(|day| format!("weekday nearest the {}", ordinal(day))));
+    places.extend(dates.last_weekday.then(|| "last weekday".to_owned()));
+    places.extend(dates.before_last.iter().map(|days| match days {
+        0 => "last day".to_owned(),
+        days => format!("last day but {days}"),
+    }));
+    let named = |nth: &'static str, weekdays: Set| {
+        weekdays.sunday_last().iter().map(move |day| {
+            let weekday = WEEKDAY_NAMES[day as usize % 7];
+            format!("{nth} {weekday}")
+        })
+    };
+    for (nth, weekdays) in NTH_NAMES.into_iter().zip(weekdays.nth) {
+        places.extend(named(nth, weekdays));
     }
-    match fields.day_rule {
-        DayRule::Either => Some(format!("{} and {}{in_month}", monthdays()?, weekdays()?)),
-        DayRule::Both => None,
-    }
+    places.extend(named("last", weekdays.last));
+    (places.len() <= LISTED_MAX as usize).then_some(places)
 }
 
 /// The step of a set that divides the whole of its field evenly, starting at 0.
@@ -154,7 +191,7 @@ fn pace(set: Set, size: u32) -> Option<u32> {
 
 /// The ends of a set without holes.
 fn neighbours(set: Set) -> Option<(u32, u32)> {
-    let (first, last) = (set.iter().next()?, set.iter().last()?);
+    let (first, last) = (set.first()?, set.last()?);
     (last - first + 1 == set.len()).then_some((first, last))
 }
 
@@ -196,19 +233,34 @@ mod tests {
     #[test]
     fn common_expressions_have_words() {
         for (expression, words) in [
-            ("0 14 * * 1", "at 14:00 every Monday"),
-            ("0 9 * * 1-5", "at 09:00 every day from Monday to Friday"),
-            ("30 9,17 * * *", "at 09:30 and 17:30 every day"),
-            ("15 30 6 * * *", "at 06:30:15 every day"),
-            ("0 0 * * FRI-SUN", "at 00:00 every day from Friday to Sunday"),
-            ("@daily", "at 00:00 every day"),
-            ("@weekly", "at 00:00 every Sunday"),
-            ("@monthly", "at 00:00 on the 1st of every month"),
-            ("@yearly", "at 00:00 on the 1st of January"),
-            ("0 0 1,15 * *", "at 00:00 on the 1st and 15th of every month"),
-            ("0 0 22-28 6-8 *", "at 00:00 on the 22nd to 28th of June to August"),
-            ("0 0 13 * 5", "at 00:00 on the 13th of every month and every Friday"),
-            ("0 8 * 12 SUN,SAT", "at 08:00 every Saturday and Sunday in December"),
+            ("0 14 * * *", "every day at 14:00"),
+            ("0 14 * * 1", "every week on Monday at 14:00"),
+            ("0 9 * * 1-5", "every week from Monday to Friday at 09:00"),
+            ("30 9,17 * * *", "every day at 09:30 and 17:30"),
+            ("15 30 6 * * *", "every day at 06:30:15"),
+            ("0 0 * * FRI-SUN", "every week from Friday to Sunday at 00:00"),
+            ("@daily", "every day at 00:00"),
+            ("@weekly", "every week on Sunday at 00:00"),
+            ("@monthly", "every month on the 1st at 00:00"),
+            ("@yearly", "every year on the 1st of January at 00:00"),
+            ("0 0 1,15 * *", "every month on the 1st and 15th at 00:00"),
+            ("0 0 22-28 6-8 *", "every year on the 22nd to 28th of June to August at 00:00"),
+            ("0 0 13 * 5", "every month on the 13th and every week on Friday at 00:00"),
+            ("0 8 * 12 SUN,SAT", "every week on Saturday and Sunday in December at 08:00"),
+            ("0 8 * 6-8 *", "every day in June to August at 08:00"),
+            ("0 0 L * *", "every month on the last day at 00:00"),
+            ("0 0 L-3 * *", "every month on the last day but 3 at 00:00"),
+            ("0 0 1,L * *", "every month on the 1st and last day at 00:00"),
+            ("0 0 L 2 *", "every year on the last day of February at 00:00"),
+            (
+                "0 9 15W,LW * *",
+                "every month on the weekday nearest the 15th and last weekday at 09:00",
+            ),
+            ("0 9 * * FRI#2", "every month on the second Friday at 09:00"),
+            ("0 9 * * 1#1,1#3", "every month on the first Monday and third Monday at 09:00"),
+            ("0 9 * 3 SUNL", "every year on the last Sunday of March at 09:00"),
+            ("0 9 1 * 5L", "every month on the 1st and last Friday at 09:00"),
+            ("0 9 * * 1,5#2", "every month on the second Friday and every week on Monday at 09:00"),
             ("* * * * *", "every minute"),
             ("*/5 * * * *", "every 5 minutes"),
             ("*/10 * * * * *", "every 10 seconds"),
@@ -218,8 +270,14 @@ mod tests {
             ("0 */2 * * *", "every 2 hours"),
             ("5 */2 * * *", "at minute 5 of every 2nd hour"),
             ("0 * 5 * * *", "every minute between 05:00 and 05:59"),
-            ("*/15 9-17 * * 1-5", "every 15 minutes between 09:00 and 17:45 from Monday to Friday"),
-            ("5 9-17 * 7 *", "at minute 5 of every hour between 09:05 and 17:05 in July"),
+            (
+                "*/15 9-17 * * 1-5",
+                "every 15 minutes between 09:00 and 17:45, every week from Monday to Friday",
+            ),
+            (
+                "5 9-17 * 7 *",
+                "at minute 5 of every hour between 09:05 and 17:05, every day in July",
+            ),
         ] {
             let fields = parse(expression).expect(expression);
             assert_eq!(describe(&fields).as_deref(), Some(words), "{expression}");

@@ -7,6 +7,7 @@ use entity::schedule::{Kind, Model, State};
 use entity::trigger;
 use futures_util::FutureExt as _;
 
+use crate::domain::zone::DstPolicy;
 use crate::error::Error;
 use crate::graphql::comparator::enum_comparator;
 use crate::graphql::connection::{args, connection, cost};
@@ -23,7 +24,7 @@ mod input;
 mod mutation;
 mod policy;
 
-pub use input::{ScheduleFilter, ScheduleInput, ScheduleSpecInput};
+pub use input::{DstGap, DstOverlap, ScheduleFilter, ScheduleInput, ScheduleSpecInput};
 pub use mutation::ScheduleMutation;
 pub use policy::{SchedulePolicy, SchedulePolicyInput, policy_of};
 
@@ -142,6 +143,18 @@ impl Schedule {
             crate::domain::plan::Spec::Cron { expression, .. } => Some(expression),
             _ => None,
         }
+    }
+
+    /// What happens to times that do not exist, as it was said; null when it follows from the
+    /// expression, and for the other kinds.
+    async fn gap(&self) -> Option<DstGap> {
+        dst_of(&self.0.spec)?.gap.map(Into::into)
+    }
+
+    /// Which pass of times that come twice counts, as it was said; null when it follows from the
+    /// expression, and for the other kinds.
+    async fn overlap(&self) -> Option<DstOverlap> {
+        dst_of(&self.0.spec)?.overlap.map(Into::into)
     }
 
     /// The interval; null for the kinds that have none.
@@ -277,6 +290,13 @@ impl ScheduleQuery {
             schedule::preview(app(ctx), caller(ctx), (&spec.into(), policy), from, first).await?;
         let instants = instants.into_iter().map(instant).collect();
         Ok(SchedulePreview { summary, time_zone: zone, instants })
+    }
+}
+
+fn dst_of(spec: &str) -> Option<DstPolicy> {
+    match serde_json::from_str(spec).ok()? {
+        crate::domain::plan::Spec::Cron { dst, .. } => Some(dst),
+        _ => None,
     }
 }
 

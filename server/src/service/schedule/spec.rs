@@ -6,11 +6,12 @@ use serde::Serialize;
 
 use super::nothing_checked;
 use crate::app::App;
+use crate::domain::duration::Parts;
 use crate::domain::plan::{Plan, Spec};
 use crate::domain::policy::Policy;
 use crate::domain::text::Check;
 use crate::domain::timetable::Timetable;
-use crate::domain::zone::Zone;
+use crate::domain::zone::{DstPolicy, Zone};
 use crate::error::{Error, Problem, Result, refuse_if_any};
 use crate::limits::{DELAY_MS_MAX, PREVIEW_ROWS_MAX};
 use crate::service::Caller;
@@ -23,12 +24,18 @@ pub enum SpecInput {
     At(Instant),
     /// Once, so many milliseconds from now.
     In(i64),
-    /// At `anchor + k × interval`; the anchor is now when not said.
+    /// At each `anchor + phase + k × interval` after the anchor.
     Every {
-        /// In milliseconds; whole seconds.
-        interval_ms: i64,
-        /// Where the counting starts.
+        /// In milliseconds; whole seconds. Exactly one of this and `parts`.
+        interval_ms: Option<i64>,
+        /// The same in parts.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        parts: Option<Parts>,
+        /// Where the counting starts. When not said, it is now, or 1970 if there is a phase.
         anchor: Option<Instant>,
+        /// How long after the beginning of each interval, in milliseconds.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        phase_ms: Option<i64>,
     },
     /// By a cron expression.
     Cron {
@@ -36,6 +43,9 @@ pub enum SpecInput {
         expression: String,
         /// IANA name; UTC when not said.
         zone: Option<String>,
+        /// What happens where clocks change; by the expression where not said.
+        #[serde(flatten)]
+        dst: DstPolicy,
     },
 }
 
@@ -169,13 +179,22 @@ pub(super) fn check_spec(
             }
             (Spec::In { delay_ms: *delay_ms, at: now.plus_ms(*delay_ms) }, "in")
         }
-        SpecInput::Every { interval_ms, anchor } => {
-            let anchor = anchor.unwrap_or(now);
-            (Spec::Every { interval_ms: *interval_ms, anchor }, "every")
+        SpecInput::Every { interval_ms, parts, anchor, phase_ms } => {
+            let interval_ms = match interval(*interval_ms, *parts) {
+                Ok(interval_ms) => interval_ms,
+                Err(problems) => {
+                    let under = problems.into_iter().map(|problem| problem.under("every"));
+                    check.under(field, under.collect());
+                    return None;
+                }
+            };
+            let unsaid = if phase_ms.is_some() { Instant::MIN } else { now };
+            let (anchor, phase_ms) = (anchor.unwrap_or(unsaid), phase_ms.unwrap_or(0));
+            (Spec::Every { interval_ms, anchor, phase_ms }, "every")
         }
-        SpecInput::Cron { expression, zone } => {
+        SpecInput::Cron { expression, zone, dst } => {
             let zone = zone.clone().unwrap_or_else(|| "UTC".to_owned());
-            (Spec::Cron { expression: expression.clone(), zone }, "cron")
+            (Spec::Cron { expression: expression.clone(), zone, dst: *dst }, "cron")
         }
     };
     if let Err(mut problem) = spec.compile() {
@@ -195,6 +214,18 @@ pub(super) fn check_spec(
 }
 
 const DELAY_EXPECTED: &str = "expected a duration from 1 ms to 10 years";
+
+/// The one interval that was said.
+fn interval(ms: Option<i64>, parts: Option<Parts>) -> std::result::Result<i64, Vec<Problem>> {
+    match (ms, parts) {
+        (Some(ms), None) => Ok(ms),
+        (None, Some(parts)) => parts.to_ms(),
+        (None, None) | (Some(_), Some(_)) => Err(vec![Problem::new("interval", FORM_EXPECTED)]),
+    }
+}
+
+const FORM_EXPECTED: &str =
+    "expected either `interval` or at least one of days, hours, minutes and seconds";
 
 /// A spec or a policy as it is stored.
 pub(in crate::service) fn to_text(value: &impl Serialize) -> String {
