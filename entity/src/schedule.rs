@@ -39,6 +39,8 @@ pub struct Model {
     pub plan_at: Option<Instant>,
     /// The SKIPPED row that the next skipped instants extend.
     pub open_range_id: Option<FiringId>,
+    /// The SKIPPED row that the next instants skipped by overlap extend.
+    pub open_overlap_id: Option<FiringId>,
     /// When it was made.
     pub created_at: Instant,
     /// When it was last changed.

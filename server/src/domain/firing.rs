@@ -24,6 +24,7 @@ pub fn scheduled(id: FiringId, project: ProjectId, cause: Cause, at: Times) -> M
         due_at: at.due,
         status: Status::Scheduled,
         reason: None,
+        overlap: None,
         blocked_by: None,
         lease_owner: None,
         epoch: 0,

@@ -13,6 +13,7 @@ pub mod firing;
 pub mod forecast;
 pub mod object;
 pub mod outbox;
+pub mod overlap;
 pub mod page;
 pub mod plan;
 pub mod planning;

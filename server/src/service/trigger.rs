@@ -1,7 +1,7 @@
 //! Triggers: created with their schedules, changed, paused, deleted.
 
 use entity::firing as firing_row;
-use entity::trigger::{self as row, State};
+use entity::trigger::{self as row, Overlap, State};
 use entity::{ActionId, Instant, ProjectId, TriggerId, trigger_version as version};
 use futures_util::FutureExt as _;
 use serde::Serialize;
@@ -18,7 +18,9 @@ use crate::domain::planning::Reason;
 use crate::domain::schema::Schema;
 use crate::domain::text::Check;
 use crate::error::{Error, Result, refuse_if_any};
-use crate::limits::{NAME_CHARS_MAX, SCHEMA_BYTES_MAX, TRIGGER_CONCURRENCY_MAX};
+use crate::limits::{
+    NAME_CHARS_MAX, PAUSE_AFTER_FAILURES_MAX, SCHEMA_BYTES_MAX, TRIGGER_CONCURRENCY_MAX,
+};
 use crate::store::{
     Change, Lock, Origin, action as actions, event, schedule as schedules, trigger as store,
 };
@@ -47,6 +49,10 @@ pub struct Create {
     pub is_test: bool,
     /// How many of its firings one process executes at a time.
     pub concurrency: Option<i32>,
+    /// What becomes of a planned firing while an earlier one runs.
+    pub overlap: Overlap,
+    /// After how many failures in a row it is paused; never when not said.
+    pub pause_after_failures: Option<i32>,
     /// When it fires by itself.
     pub schedules: Vec<Draft>,
     /// See [`Once`].
@@ -70,6 +76,10 @@ pub struct Update {
     pub runs: Option<Option<Runs>>,
     /// A new bound of what one process executes at a time, or none any more.
     pub concurrency: Option<Option<i32>>,
+    /// What becomes from now on of a planned firing while an earlier one runs.
+    pub overlap: Option<Overlap>,
+    /// After how many failures in a row it is paused from now on, or never any more.
+    pub pause_after_failures: Option<Option<i32>>,
     /// What becomes of the secret of those who fire it with a signature.
     pub inbound_secret: Secret,
 }
@@ -100,6 +110,7 @@ pub async fn create(app: &App, caller: &Caller, input: Create) -> Result<row::Mo
     check.name("name", &input.name, NAME_CHARS_MAX);
     check_description(&mut check, input.description.as_deref());
     check_concurrency(&mut check, input.concurrency);
+    check_failures(&mut check, input.pause_after_failures);
     let schema = check_schema(&mut check, input.payload_schema.as_ref());
     let runs = check_runs(app, &mut check, input.runs.as_ref());
     if let Err(Error::Refused(problems)) = check_count(input.schedules.len()) {
@@ -130,6 +141,9 @@ pub async fn create(app: &App, caller: &Caller, input: Create) -> Result<row::Mo
         paused_by: None,
         is_test: input.is_test,
         concurrency: input.concurrency,
+        overlap: input.overlap,
+        pause_after_failures: input.pause_after_failures,
+        failures: 0,
         inbound_generation: 1,
         consumed_at: None,
         created_at: now,
@@ -176,6 +190,7 @@ pub async fn update(app: &App, caller: &Caller, input: Update) -> Result<row::Mo
     }
     check_description(&mut check, input.description.as_ref().and_then(|text| text.as_deref()));
     check_concurrency(&mut check, input.concurrency.flatten());
+    check_failures(&mut check, input.pause_after_failures.flatten());
     let schema = check_schema(&mut check, input.payload_schema.as_ref().and_then(Option::as_ref));
     let runs = check_runs(app, &mut check, input.runs.as_ref().and_then(Option::as_ref));
     refuse_if_any(check.problems)?;
@@ -191,6 +206,8 @@ pub async fn update(app: &App, caller: &Caller, input: Update) -> Result<row::Mo
                 row.name = input.name.unwrap_or(row.name);
                 row.description = input.description.unwrap_or(row.description);
                 row.concurrency = input.concurrency.unwrap_or(row.concurrency);
+                row.overlap = input.overlap.unwrap_or(row.overlap);
+                set_failures(&mut row, input.pause_after_failures);
                 row.inbound_generation += i32::from(input.inbound_secret == Secret::Rotate);
                 row.version += 1;
                 row.updated_at = now;
@@ -380,6 +397,7 @@ pub async fn resume(app: &App, caller: &Caller, id: TriggerId) -> Result<row::Mo
                 row.state = State::Active;
                 row.pause_reason = None;
                 row.paused_by = None;
+                row.failures = 0;
                 row.version += 1;
                 row.updated_at = now;
                 store::set(change, &row).await?;
@@ -469,6 +487,22 @@ fn check_concurrency(check: &mut Check, concurrency: Option<i32>) {
         let expected = format!("expected a number from 1 to {TRIGGER_CONCURRENCY_MAX}");
         check.problem("concurrency", expected);
     }
+}
+
+fn check_failures(check: &mut Check, failures: Option<i32>) {
+    if failures.is_some_and(|most| !(1..=PAUSE_AFTER_FAILURES_MAX).contains(&most)) {
+        let expected = format!("expected a number from 1 to {PAUSE_AFTER_FAILURES_MAX}");
+        check.problem("pauseAfterFailures", expected);
+    }
+}
+
+/// Another bound begins to count anew.
+fn set_failures(row: &mut row::Model, pause_after: Option<Option<i32>>) {
+    let Some(pause_after) = pause_after else { return };
+    if row.pause_after_failures != pause_after {
+        row.failures = 0;
+    }
+    row.pause_after_failures = pause_after;
 }
 
 fn check_schema(check: &mut Check, schema: Option<&Value>) -> Option<(Schema, String)> {

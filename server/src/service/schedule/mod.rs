@@ -353,6 +353,7 @@ pub(super) async fn insert(
             next_at: draft.spec.compile().map_err(refused)?.next_after(now),
             plan_at: Some(now),
             open_range_id: None,
+            open_overlap_id: None,
             created_at: now,
             updated_at: now,
             deleted_at: None,
