@@ -171,9 +171,14 @@ CREATE UNIQUE INDEX firing_instant ON firing (schedule_id, nominal_at)
 CREATE UNIQUE INDEX firing_backfill ON firing (operation_id, schedule_id, nominal_at)
     WHERE cause = 'BACKFILL';
 -- The due queue rebuilt from SQL, and what a project waits for.
-CREATE INDEX firing_due ON firing (due_at, id) WHERE status IN ('SCHEDULED', 'RETRYING');
+CREATE INDEX firing_due ON firing (due_at, id)
+    WHERE status IN ('SCHEDULED', 'RETRYING') AND blocked_by IS NULL;
 CREATE INDEX firing_waiting ON firing (project_id, due_at)
-    WHERE status IN ('SCHEDULED', 'RETRYING');
+    WHERE status IN ('SCHEDULED', 'RETRYING') AND blocked_by IS NULL;
+-- Who holds the slot of a trigger, and what waits for it.
+CREATE INDEX firing_slot ON firing (trigger_id)
+    WHERE cause IN ('SCHEDULE', 'BACKFILL') AND status IN ('SCHEDULED', 'EXECUTING') AND 0 < epoch;
+CREATE INDEX firing_blocked ON firing (trigger_id, nominal_at) WHERE blocked_by IS NOT NULL;
 CREATE INDEX firing_lease ON firing (lease_until) WHERE status = 'EXECUTING';
 CREATE INDEX firing_list ON firing (project_id, id);
 CREATE INDEX firing_trigger ON firing (trigger_id, id) WHERE trigger_id IS NOT NULL;

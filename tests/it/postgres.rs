@@ -94,6 +94,7 @@ async fn complete(app: &TestApp, claimed: Vec<(FiringId, i32)>) -> u64 {
         error: None,
         stage: None,
         trigger: None,
+        slot: None,
         test_trigger: None,
         attempt: None,
         events: Vec::new(),

@@ -239,6 +239,7 @@ fn completed(app: &TestApp, firing: FiringId, epoch: i32) -> Outcome {
         result: Some(json!({ "epoch": epoch }).to_string()),
         error: None,
         stage: None,
+        slot: None,
         test_trigger: None,
         attempt: None,
         events: vec![blank(stamp, entity::event::Class::App, "app.event")],

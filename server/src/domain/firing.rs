@@ -57,6 +57,12 @@ pub struct Times {
     pub due: Instant,
 }
 
+/// Whether it stands for an instant of a schedule, so that an overlap policy governs it.
+#[must_use]
+pub fn is_planned(cause: Cause) -> bool {
+    matches!(cause, Cause::Schedule | Cause::Backfill)
+}
+
 /// Whether nothing will happen to a firing any more unless a person acts.
 #[must_use]
 pub fn is_terminal(status: Status) -> bool {

@@ -4,13 +4,13 @@
 //! one (cancelled, or claimed anew after its lease ended) updates nothing, and then its attempt and
 //! its events are not written either.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use entity::firing::Status;
 use entity::{FiringId, Instant, ProjectId, TriggerId, TypedId, attempt, event};
 use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 
-use super::{Change, bulk, trigger};
+use super::{Change, bulk, overlap, trigger};
 use crate::domain::firing::{is_terminal, status_word};
 use crate::domain::outbox::{Due, Notice};
 use crate::error::Result;
@@ -40,6 +40,8 @@ pub struct Outcome {
     pub stage: Option<String>,
     /// Its trigger, and how many of that one's firings a process may execute at a time.
     pub trigger: Option<(TriggerId, Option<u32>)>,
+    /// The trigger whose slot it held.
+    pub slot: Option<TriggerId>,
     /// The test trigger that goes with a terminal status.
     pub test_trigger: Option<TriggerId>,
     /// The try, if a stage was tried.
@@ -59,13 +61,13 @@ pub async fn record(change: &Change, outcomes: &[Outcome], now: Instant) -> Resu
             accepted.insert((row.try_get::<FiringId>("", "id")?, row.try_get::<i32>("", "epoch")?));
         }
     }
+    // By claim, not by firing: a stale result may come together with the one that counts.
+    outcomes.retain(|outcome| accepted.contains(&(outcome.firing, outcome.epoch)));
+    let slots: BTreeSet<TriggerId> = outcomes.iter().filter_map(|outcome| outcome.slot).collect();
+    overlap::release(change, &Vec::from_iter(slots), now).await?;
     let mut attempts = Vec::with_capacity(outcomes.len());
     let mut events = Vec::with_capacity(outcomes.len());
     for outcome in outcomes {
-        // By claim, not by firing: a stale result may come together with the one that counts.
-        if !accepted.contains(&(outcome.firing, outcome.epoch)) {
-            continue;
-        }
         tell(change, outcome);
         if let Some(id) = outcome.test_trigger.filter(|_| is_terminal(outcome.status)) {
             trigger::delete_test(change, outcome.project, id, now).await?;

@@ -22,7 +22,9 @@ use crate::service::action::expect_version;
 use crate::service::audit::{self, What};
 use crate::service::once::Once;
 use crate::service::{Caller, Scope, quota};
-use crate::store::{Change, Lock, Origin, event, plan, schedule as store, trigger as triggers};
+use crate::store::{
+    Change, Lock, Origin, event, plan, range, schedule as store, trigger as triggers,
+};
 
 mod spec;
 
@@ -375,8 +377,9 @@ pub(super) async fn remove(
     trigger: &trigger::Model,
     now: Instant,
 ) -> Result<()> {
-    plan::remove(change, row).await?;
+    plan::remove_planned(change, row).await?;
     plan::close_range(change, app.ids(), row, trigger).await?;
+    range::close_overlap(change, app.ids(), row, trigger).await?;
     row.deleted_at = Some(now);
     row.plan_at = None;
     row.plan_version += 1;
