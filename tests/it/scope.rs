@@ -17,6 +17,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("installation::operator", "the server, which has one row"),
     ("installation::get_or_insert", "the server, which has one row"),
     ("claim::claim", "the engine: ids that the queue handed out, of every project"),
+    ("claim::claim_decided", "the engine: ids that the queue handed out, of every project"),
     ("claim::renew", "the engine: by the lease's owner"),
     ("claim::release", "the engine: by the lease's owner"),
     ("claim::set_processed", "the engine: schedules of what it claimed"),

@@ -225,6 +225,7 @@ fn outcome(app: &App, claimed: &Claimed, status: Status) -> Outcome {
         stage: row.stage.clone(),
         trigger: row.trigger_id.map(|id| (id, claimed.trigger_limit)),
         slot: row.trigger_id.filter(|_| is_planned(row.cause)),
+        counted: row.trigger_id.filter(|_| claimed.is_counted),
         test_trigger: row.trigger_id.filter(|_| row.is_test),
         attempt: None,
         events: Vec::new(),

@@ -207,7 +207,10 @@ pub async fn update(app: &App, caller: &Caller, input: Update) -> Result<row::Mo
                 row.description = input.description.unwrap_or(row.description);
                 row.concurrency = input.concurrency.unwrap_or(row.concurrency);
                 row.overlap = input.overlap.unwrap_or(row.overlap);
-                set_failures(&mut row, input.pause_after_failures);
+                if let Some(most) = input.pause_after_failures {
+                    row.pause_after_failures = most;
+                    store::set_failures(change, caller.project, row.id, 0).await?;
+                }
                 row.inbound_generation += i32::from(input.inbound_secret == Secret::Rotate);
                 row.version += 1;
                 row.updated_at = now;
@@ -345,6 +348,38 @@ pub async fn disable(app: &App, firing: &firing_row::Model) -> Result<bool> {
         .await
 }
 
+/// Pauses a trigger that has failed as often in a row as it may, unless somebody was faster.
+/// Returns whether it did.
+///
+/// # Errors
+/// The database's own.
+pub async fn pause_failing(app: &App, project: ProjectId, id: TriggerId) -> Result<bool> {
+    let store = app.store().clone();
+    let app = app.clone();
+    store
+        .change(Origin::Edit, move |change| {
+            async move {
+                change.lock(Lock::Definitions(project)).await?;
+                let row = store::get(change, project, id).await?;
+                let Some(row) = row.filter(|row| row.state == State::Active) else {
+                    return Ok(false);
+                };
+                let Some(most) = row.pause_after_failures.filter(|most| *most <= row.failures)
+                else {
+                    return Ok(false);
+                };
+                let reason = match most {
+                    1 => "1 firing failed".to_owned(),
+                    most => format!("{most} firings failed in a row"),
+                };
+                halt(&app, change, &Caller::belfry(project), row, Some(reason)).await?;
+                Ok(true)
+            }
+            .boxed()
+        })
+        .await
+}
+
 /// Stops the schedules of a trigger that is not paused.
 async fn halt(
     app: &App,
@@ -397,7 +432,7 @@ pub async fn resume(app: &App, caller: &Caller, id: TriggerId) -> Result<row::Mo
                 row.state = State::Active;
                 row.pause_reason = None;
                 row.paused_by = None;
-                row.failures = 0;
+                store::set_failures(change, caller.project, id, 0).await?;
                 row.version += 1;
                 row.updated_at = now;
                 store::set(change, &row).await?;
@@ -494,15 +529,6 @@ fn check_failures(check: &mut Check, failures: Option<i32>) {
         let expected = format!("expected a number from 1 to {PAUSE_AFTER_FAILURES_MAX}");
         check.problem("pauseAfterFailures", expected);
     }
-}
-
-/// Another bound begins to count anew.
-fn set_failures(row: &mut row::Model, pause_after: Option<Option<i32>>) {
-    let Some(pause_after) = pause_after else { return };
-    if row.pause_after_failures != pause_after {
-        row.failures = 0;
-    }
-    row.pause_after_failures = pause_after;
 }
 
 fn check_schema(check: &mut Check, schema: Option<&Value>) -> Option<(Schema, String)> {

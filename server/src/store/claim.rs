@@ -42,12 +42,16 @@ pub struct Claimed {
     pub trigger_limit: Option<u32>,
     /// Which signing secret its project uses.
     pub signing_generation: i32,
+    /// Whether the failures of its trigger are counted.
+    pub is_counted: bool,
     /// Whether a range of instants skipped by overlap is open before it.
     pub is_after_range: bool,
 }
 
-/// What may be claimed without asking who runs: see `overlap.rs` for the rest.
+/// What may be claimed without asking who runs; `overlap.rs` asks about the rest. A test trigger
+/// fires once, however many of its instants come together.
 const FREE: &str = "(firing.cause NOT IN ('SCHEDULE', 'BACKFILL') OR firing.epoch > 0 \
+    OR firing.is_test \
     OR COALESCE(firing.overlap, \
         (SELECT trigger.overlap FROM trigger WHERE trigger.id = firing.trigger_id)) = 'ALLOW')";
 /// What was asked about already.
@@ -80,11 +84,13 @@ async fn take(
     for statement in statements(change, ids, lease, free) {
         for row in change.tx().query_all_raw(statement).await? {
             let limit: Option<i32> = row.try_get("", "trigger_limit")?;
+            let pause_after: Option<i32> = row.try_get("", "pause_after_failures")?;
             let open: Option<FiringId> = row.try_get("", "open_overlap_id")?;
             claimed.push(Claimed {
                 trigger_limit: limit.map(i32::unsigned_abs),
                 trigger_name: row.try_get("", "trigger_name")?,
                 signing_generation: row.try_get("", "signing_generation")?,
+                is_counted: pause_after.is_some(),
                 is_after_range: open.is_some(),
                 firing: Model::from_query_result(&row, "")?,
             });

@@ -46,5 +46,7 @@ RETURNING firing.*,
         AS open_overlap_id,
     (SELECT name FROM trigger WHERE trigger.id = firing.trigger_id) AS trigger_name,
     (SELECT concurrency FROM trigger WHERE trigger.id = firing.trigger_id) AS trigger_limit,
+    (SELECT pause_after_failures FROM trigger WHERE trigger.id = firing.trigger_id)
+        AS pause_after_failures,
     (SELECT signing_generation FROM project WHERE project.id = firing.project_id)
         AS signing_generation
