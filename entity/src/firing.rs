@@ -4,6 +4,7 @@
 use sea_orm::entity::prelude::*;
 
 use crate::schedule::Kind;
+use crate::trigger::Overlap;
 use crate::{ActionId, FiringId, Instant, ProjectId, ScheduleId, TriggerId};
 
 /// One row of `firing`.
@@ -45,7 +46,10 @@ pub struct Model {
     pub status: Status,
     /// Why it stands there, for machines.
     pub reason: Option<String>,
-    /// The firing that it waits for under a buffering overlap policy.
+    /// The overlap policy that it has instead of its trigger's.
+    pub overlap: Option<Overlap>,
+    /// The firing that held the slot of its trigger when it came: set while it waits for that slot,
+    /// and on a skipped one until it is folded into a range.
     pub blocked_by: Option<FiringId>,
     /// The process that executes it.
     pub lease_owner: Option<Uuid>,

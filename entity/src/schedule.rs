@@ -39,6 +39,8 @@ pub struct Model {
     pub plan_at: Option<Instant>,
     /// The SKIPPED row that the next skipped instants extend.
     pub open_range_id: Option<FiringId>,
+    /// The SKIPPED row that the next instants skipped by overlap extend.
+    pub open_overlap_id: Option<FiringId>,
     /// How many of its instants became firings; what `maxFirings` bounds.
     pub firings: i64,
     /// When it was made.

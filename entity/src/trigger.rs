@@ -33,6 +33,12 @@ pub struct Model {
     pub is_test: bool,
     /// How many of its firings one process executes at a time; any number when not set.
     pub concurrency: Option<i32>,
+    /// What becomes of a planned firing while an earlier one runs.
+    pub overlap: Overlap,
+    /// After how many FAILED firings in a row it is paused; never when not set.
+    pub pause_after_failures: Option<i32>,
+    /// How many FAILED firings in a row there are, counted while `pause_after_failures` is set.
+    pub failures: i32,
     /// Which secret is derived for those who fire it with a signature; raised to rotate.
     pub inbound_generation: i32,
     /// When a test trigger was used up.
@@ -53,6 +59,36 @@ pub enum State {
     Active,
     /// They do not; API firings and timers still do.
     Paused,
+}
+
+/// What becomes of a planned firing while an earlier one of the same trigger runs.
+#[derive(
+    Copy,
+    Clone,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    EnumIter,
+    DeriveActiveEnum,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Overlap {
+    /// It runs beside it.
+    Allow,
+    /// It is skipped.
+    #[default]
+    Skip,
+    /// One waits until the earlier one is over; further ones are skipped.
+    BufferOne,
+    /// It waits until all earlier ones are over.
+    BufferAll,
+    /// The earlier one is cancelled, and it runs.
+    CancelOther,
 }
 
 /// No relations are declared: the store joins by hand.

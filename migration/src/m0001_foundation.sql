@@ -61,23 +61,26 @@ CREATE TABLE action_version (
 );
 
 CREATE TABLE trigger (
-    id                 {uuid}  NOT NULL PRIMARY KEY,
-    project_id         {uuid}  NOT NULL REFERENCES project (id),
-    name               TEXT    NOT NULL,
-    description        TEXT,
-    version            INTEGER NOT NULL,
-    definition         INTEGER NOT NULL,
-    action_id          {uuid}  REFERENCES action (id),
-    state              TEXT    NOT NULL,
-    pause_reason       TEXT,
-    paused_by          TEXT,
-    is_test            BOOLEAN NOT NULL,
-    concurrency        INTEGER,
-    inbound_generation INTEGER NOT NULL,
-    consumed_at        BIGINT,
-    created_at         BIGINT  NOT NULL,
-    updated_at         BIGINT  NOT NULL,
-    deleted_at         BIGINT
+    id                   {uuid}  NOT NULL PRIMARY KEY,
+    project_id           {uuid}  NOT NULL REFERENCES project (id),
+    name                 TEXT    NOT NULL,
+    description          TEXT,
+    version              INTEGER NOT NULL,
+    definition           INTEGER NOT NULL,
+    action_id            {uuid}  REFERENCES action (id),
+    state                TEXT    NOT NULL,
+    pause_reason         TEXT,
+    paused_by            TEXT,
+    is_test              BOOLEAN NOT NULL,
+    concurrency          INTEGER,
+    overlap              TEXT    NOT NULL DEFAULT 'SKIP',
+    pause_after_failures INTEGER,
+    failures             INTEGER NOT NULL DEFAULT 0,
+    inbound_generation   INTEGER NOT NULL,
+    consumed_at          BIGINT,
+    created_at           BIGINT  NOT NULL,
+    updated_at           BIGINT  NOT NULL,
+    deleted_at           BIGINT
 );
 CREATE UNIQUE INDEX trigger_name ON trigger (project_id, name) WHERE deleted_at IS NULL;
 CREATE INDEX trigger_list ON trigger (project_id, id) WHERE deleted_at IS NULL;
@@ -109,6 +112,7 @@ CREATE TABLE schedule (
     next_at       BIGINT,
     plan_at       BIGINT,
     open_range_id {uuid},
+    open_overlap_id {uuid},
     firings       BIGINT  NOT NULL,
     created_at    BIGINT  NOT NULL,
     updated_at    BIGINT  NOT NULL,
@@ -163,6 +167,7 @@ CREATE TABLE firing (
     due_at          BIGINT  NOT NULL,
     status          TEXT    NOT NULL,
     reason          TEXT,
+    overlap         TEXT,
     blocked_by      {uuid},
     lease_owner     {uuid},
     epoch           INTEGER NOT NULL,
@@ -191,9 +196,14 @@ CREATE UNIQUE INDEX firing_instant ON firing (schedule_id, nominal_at)
 CREATE UNIQUE INDEX firing_backfill ON firing (operation_id, schedule_id, nominal_at)
     WHERE cause = 'BACKFILL';
 -- The due queue rebuilt from SQL, and what a project waits for.
-CREATE INDEX firing_due ON firing (due_at, id) WHERE status IN ('SCHEDULED', 'RETRYING');
+CREATE INDEX firing_due ON firing (due_at, id)
+    WHERE status IN ('SCHEDULED', 'RETRYING') AND blocked_by IS NULL;
 CREATE INDEX firing_waiting ON firing (project_id, due_at)
-    WHERE status IN ('SCHEDULED', 'RETRYING');
+    WHERE status IN ('SCHEDULED', 'RETRYING') AND blocked_by IS NULL;
+-- Who holds the slot of a trigger, and what waits for it.
+CREATE INDEX firing_slot ON firing (trigger_id)
+    WHERE cause IN ('SCHEDULE', 'BACKFILL') AND status IN ('SCHEDULED', 'EXECUTING') AND 0 < epoch;
+CREATE INDEX firing_blocked ON firing (trigger_id, nominal_at) WHERE blocked_by IS NOT NULL;
 CREATE INDEX firing_lease ON firing (lease_until) WHERE status = 'EXECUTING';
 CREATE INDEX firing_list ON firing (project_id, id);
 CREATE INDEX firing_trigger ON firing (trigger_id, id) WHERE trigger_id IS NOT NULL;

@@ -70,6 +70,11 @@ pub const CATCH_UP_WINDOW_MS: i64 = 24 * 3_600_000;
 pub const CATCH_UP_GRACE_MS: i64 = 60_000;
 /// A paused schedule's range row is extended at most this often.
 pub const PAUSED_FOLD_MS: i64 = 60_000;
+/// Planned firings of one trigger that wait for its slot: what a slow target falls behind by more
+/// than this it does not catch up with, and is told so by SKIPPED rows.
+pub const BUFFERED_MAX: usize = 1_000;
+/// Failures in a row after which a trigger is paused, at most: more is never.
+pub const PAUSE_AFTER_FAILURES_MAX: i32 = 1_000;
 /// How long an executor owns a firing without renewing.
 pub const LEASE_MS: i64 = 15_000;
 /// Lease renewal: three chances before a lease ends.

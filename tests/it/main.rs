@@ -31,6 +31,7 @@ mod inbound;
 mod metrics;
 mod operation;
 mod origin;
+mod overlap;
 mod persisted;
 mod postgres;
 mod process;

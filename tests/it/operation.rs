@@ -42,9 +42,9 @@ pub async fn trigger(app: &TestApp, input: Value) -> String {
     text(&made["trigger"]["id"])
 }
 
-/// Makes a trigger with one schedule; returns the ids of both.
+/// Makes a trigger with one schedule, each instant of which stands alone; returns the ids of both.
 pub async fn scheduled(app: &TestApp, name: &str, spec: Value) -> (String, String) {
-    let input = json!({ "name": name, "schedules": [{ "spec": spec }] });
+    let input = json!({ "name": name, "overlap": "ALLOW", "schedules": [{ "spec": spec }] });
     let selection = "trigger { id schedules { id } }";
     let made = done(app, "triggerCreate", selection, input).await;
     (text(&made["trigger"]["id"]), text(&made["trigger"]["schedules"][0]["id"]))
@@ -97,7 +97,11 @@ pub async fn log(app: &TestApp, types: &str) -> Vec<String> {
         .iter()
         .map(|event| {
             let test = if event["isTest"] == json!(true) { " (test)" } else { "" };
-            let by = if event["actor"].is_null() { "" } else { " by a key" };
+            let by = match event["actor"].as_str() {
+                None => "",
+                Some("belfry") => " by belfry",
+                Some(_) => " by a key",
+            };
             format!("{}: {}{by}{test}", text(&event["type"]), text(&event["message"]))
         })
         .collect();

@@ -80,7 +80,7 @@ async fn claim_some(store: &Store, app: &TestApp, ids: &[FiringId]) -> Vec<(Firi
     claimed.into_iter().map(|claimed| (claimed.firing.id, claimed.firing.epoch)).collect()
 }
 
-async fn complete(app: &TestApp, claimed: Vec<(FiringId, i32)>) -> u64 {
+async fn complete(app: &TestApp, claimed: Vec<(FiringId, i32)>) -> usize {
     let (project, now) = (app.caller.project, app.now());
     let outcome = |(firing, epoch)| Outcome {
         firing,
@@ -94,6 +94,8 @@ async fn complete(app: &TestApp, claimed: Vec<(FiringId, i32)>) -> u64 {
         error: None,
         stage: None,
         trigger: None,
+        slot: None,
+        counted: None,
         test_trigger: None,
         attempt: None,
         events: Vec::new(),
@@ -101,7 +103,7 @@ async fn complete(app: &TestApp, claimed: Vec<(FiringId, i32)>) -> u64 {
     let outcomes: Vec<Outcome> = claimed.into_iter().map(outcome).collect();
     let store = app.app.store();
     let recorded = store.change(Origin::Engine, move |change| {
-        async move { record(change, &outcomes, now).await }.boxed()
+        async move { Ok(record(change, &outcomes, now).await?.firings) }.boxed()
     });
     recorded.await.expect("a record")
 }
@@ -189,7 +191,7 @@ on_postgres! {
             for batch in ids.chunks(256) {
                 let claimed = claim_some(app.app.store(), &app, batch).await;
                 assert_eq!(claimed.len(), batch.len());
-                assert_eq!(complete(&app, claimed).await, batch.len() as u64);
+                assert_eq!(complete(&app, claimed).await, batch.len());
             }
             db.execute_unprepared("ANALYZE").await.expect("statistics in which nothing waits");
             let per_firing = (number(&db, read).await - before) / 30_000;

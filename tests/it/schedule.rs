@@ -70,6 +70,7 @@ async fn several_schedules_of_one_trigger_fire_with_their_own_payloads() {
         &app,
         json!({
             "name": "report",
+            "overlap": "ALLOW",
             "schedules": [
                 { "name": "daily", "spec": cron("0 12 * * *"), "payload": { "kind": "day" } },
                 { "name": "weekly", "spec": cron("0 12 * * mon"), "payload": { "kind": "week" } },

@@ -193,7 +193,7 @@ async fn a_result_counts_only_for_the_claim_that_it_belongs_to_and_only_once() {
         let outcome = completed(&app, id.parse().expect("an id"), epoch);
         let now = app.now();
         let recorded = app.app.store().change(Origin::Engine, move |change| {
-            async move { record(change, &[outcome], now).await }.boxed()
+            async move { Ok(record(change, &[outcome], now).await?.firings) }.boxed()
         });
         seen.push(recorded.await.expect("a record"));
     }
@@ -216,7 +216,7 @@ async fn a_stale_result_is_dropped_also_when_it_comes_with_the_one_that_counts()
     let outcomes = [0, 1, 2].map(|epoch| completed(&app, id.parse().expect("an id"), epoch));
     let now = app.now();
     let recorded = app.app.store().change(Origin::Engine, move |change| {
-        async move { record(change, &outcomes, now).await }.boxed()
+        async move { Ok(record(change, &outcomes, now).await?.firings) }.boxed()
     });
     assert_eq!(recorded.await.expect("a record"), 1);
     let query = "{ events(q: \"type eq 'app.event'\") { totalCount } }";
@@ -239,6 +239,8 @@ fn completed(app: &TestApp, firing: FiringId, epoch: i32) -> Outcome {
         result: Some(json!({ "epoch": epoch }).to_string()),
         error: None,
         stage: None,
+        slot: None,
+        counted: None,
         test_trigger: None,
         attempt: None,
         events: vec![blank(stamp, entity::event::Class::App, "app.event")],

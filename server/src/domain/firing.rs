@@ -24,6 +24,7 @@ pub fn scheduled(id: FiringId, project: ProjectId, cause: Cause, at: Times) -> M
         due_at: at.due,
         status: Status::Scheduled,
         reason: None,
+        overlap: None,
         blocked_by: None,
         lease_owner: None,
         epoch: 0,
@@ -54,6 +55,12 @@ pub struct Times {
     pub created: Instant,
     /// When it is due.
     pub due: Instant,
+}
+
+/// Whether it stands for an instant of a schedule, so that an overlap policy governs it.
+#[must_use]
+pub fn is_planned(cause: Cause) -> bool {
+    matches!(cause, Cause::Schedule | Cause::Backfill)
 }
 
 /// Whether nothing will happen to a firing any more unless a person acts.

@@ -15,6 +15,7 @@ pub mod forecast;
 pub mod jitter;
 pub mod object;
 pub mod outbox;
+pub mod overlap;
 pub mod page;
 pub mod plan;
 pub mod planning;

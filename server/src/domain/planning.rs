@@ -74,6 +74,10 @@ pub enum Reason {
     Paused,
     /// An edit of the schedule replaced the plan before they were claimed.
     Superseded,
+    /// An earlier firing of the trigger still ran.
+    Overlap,
+    /// An earlier firing of the trigger still ran, and as many as may waited for it.
+    BufferFull,
 }
 
 impl Reason {
@@ -84,6 +88,8 @@ impl Reason {
             Self::CatchUp => "CATCH_UP",
             Self::Paused => "PAUSED",
             Self::Superseded => "SUPERSEDED",
+            Self::Overlap => "OVERLAP",
+            Self::BufferFull => "BUFFER_FULL",
         }
     }
 }

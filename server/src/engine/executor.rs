@@ -9,7 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use entity::firing::Model;
+use entity::firing::{Cause, Model};
 use entity::{FiringId, Instant, ScheduleId};
 use futures_util::FutureExt as _;
 use tokio::sync::{Semaphore, mpsc};
@@ -28,6 +28,8 @@ use crate::service::trigger;
 use crate::stage::FailureCode;
 use crate::store::Origin;
 use crate::store::claim::{self, Claimed, Lease};
+use crate::store::overlap::{self, Candidate, Decided};
+use crate::store::range::{self, Reached};
 use crate::store::record::Outcome;
 use crate::telemetry::SPANS;
 
@@ -47,6 +49,15 @@ struct Batch {
     places: HashMap<FiringId, Place>,
     now: Instant,
     next_at: Option<Instant>,
+}
+
+/// The instants of schedules that a claim came past.
+#[derive(Default)]
+struct Passed {
+    /// One-time schedules that have nothing ahead any more.
+    one_time: Vec<ScheduleId>,
+    /// What was skipped, and what ends a range before it.
+    reached: Vec<Reached>,
 }
 
 /// What one pass did.
@@ -135,27 +146,51 @@ impl Executor {
         let Batch { due, mut places, now, .. } = batch;
         let ids: Vec<FiringId> = due.iter().map(|due| due.firing).collect();
         let lease = Lease { owner: self.app.process(), now, until: now.plus_ms(LEASE_MS) };
+        let proposed = ids.clone();
         let claimed = self
             .app
             .store()
             .change(Origin::Engine, move |change| {
-                async move { claim::claim(change, &ids, lease).await }.boxed()
+                async move { claim::claim(change, &proposed, lease).await }.boxed()
             })
             .instrument(tracing::info_span!(target: SPANS, "claim", firings = due.len()))
             .await?;
-        let count = claimed.len();
-        let taken: HashSet<FiringId> = claimed.iter().map(|claimed| claimed.firing.id).collect();
-        let used_up = claim::one_time(&claimed);
+        let mut taken: HashSet<FiringId> = claimed.iter().map(|one| one.firing.id).collect();
+        let mut passed = Passed::default();
+        passed.see(&claimed);
+        self.start_all(claimed, &mut places);
+        let rest: Vec<FiringId> = ids.into_iter().filter(|id| !taken.contains(id)).collect();
+        if !rest.is_empty() {
+            let Decided { claimed, skipped } = self.decide(rest, lease).await?;
+            taken.extend(claimed.iter().map(|one| one.firing.id));
+            passed.see(&claimed);
+            passed.skip(&skipped);
+            self.start_all(claimed, &mut places);
+        }
+        drop(places);
+        self.settle(due, &taken, now).await?;
+        self.pass(passed).await?;
+        Ok(taken.len())
+    }
+
+    /// The second step: what may not overlap with what runs.
+    async fn decide(&self, rest: Vec<FiringId>, lease: Lease) -> Result<Decided> {
+        let ids = self.app.ids().clone();
+        let span = tracing::info_span!(target: SPANS, "claim", firings = rest.len());
+        let store = self.app.store();
+        let decided = store.change(Origin::Engine, move |change| {
+            async move { overlap::claim(change, &ids, &rest, lease).await }.boxed()
+        });
+        decided.instrument(span).await
+    }
+
+    fn start_all(self: &Arc<Self>, claimed: Vec<Claimed>, places: &mut HashMap<FiringId, Place>) {
         for claimed in claimed {
             // Each was handed out, with a place.
             if let Some(place) = places.remove(&claimed.firing.id) {
                 self.start(place.put(&claimed), claimed);
             }
         }
-        drop(places);
-        self.settle(due, &taken, now).await?;
-        self.set_processed(used_up).await?;
-        Ok(count)
     }
 
     /// The queue forgets what was handed out. On a shared database a claim passes over rows that
@@ -179,14 +214,22 @@ impl Executor {
         Ok(())
     }
 
-    async fn set_processed(&self, schedules: Vec<ScheduleId>) -> Result<()> {
-        if schedules.is_empty() {
+    /// What the claim means for schedules, in a change of its own: a claim waits for none that
+    /// somebody edits.
+    async fn pass(&self, passed: Passed) -> Result<()> {
+        let Passed { one_time, reached } = passed;
+        if one_time.is_empty() && reached.is_empty() {
             return Ok(());
         }
+        let ids = self.app.ids().clone();
         self.app
             .store()
-            .change(Origin::Engine, |change| {
-                async move { claim::set_processed(change, schedules).await }.boxed()
+            .change(Origin::Engine, move |change| {
+                async move {
+                    range::fold(change, &ids, &reached).await?;
+                    claim::set_processed(change, one_time).await
+                }
+                .boxed()
             })
             .await
     }
@@ -273,6 +316,28 @@ impl Executor {
             Err(error) => tracing::error!(%error, "leases were not released; they will end"),
         }
         self.drained.cancel();
+    }
+}
+
+impl Passed {
+    fn see(&mut self, claimed: &[Claimed]) {
+        for Claimed { firing, is_after_range, .. } in claimed {
+            if firing.cause != Cause::Schedule || firing.epoch != 1 {
+                continue;
+            }
+            self.one_time.extend(claim::one_time(firing.schedule_id, firing.schedule_kind));
+            let ends = firing.schedule_id.filter(|_| *is_after_range);
+            let at = firing.nominal_at;
+            self.reached.extend(ends.map(|schedule| Reached { schedule, at, skipped: None }));
+        }
+    }
+
+    fn skip(&mut self, skipped: &[Candidate]) {
+        for one in skipped {
+            self.one_time.extend(claim::one_time(one.schedule_id, one.schedule_kind));
+            let (at, skipped) = (one.nominal_at, Some(one.id));
+            self.reached.extend(one.schedule_id.map(|schedule| Reached { schedule, at, skipped }));
+        }
     }
 }
 

@@ -16,8 +16,9 @@ use super::slots::Slot;
 use crate::app::App;
 use crate::error::Code;
 use crate::limits::{BATCH_ROWS_MAX, RECORD_GROUPS_MAX};
+use crate::service::trigger;
 use crate::store::Origin;
-use crate::store::record::{self, Outcome};
+use crate::store::record::{self, Outcome, Recorded};
 use crate::telemetry::SPANS;
 
 /// Tries to commit a group that the database refuses before its results are given up to the lease.
@@ -81,12 +82,22 @@ async fn commit(app: &App, outcomes: Arc<[Outcome]>) {
             })
             .await;
         match done {
-            Ok(_) => return,
+            Ok(recorded) => return pause(app, recorded).await,
             Err(error) => {
                 refusals += u32::from(error.code() != Code::Unavailable);
                 tracing::error!(%error, tries, "results could not be recorded; once more");
             }
         }
         app.clock().pause(TRY_MS).await;
+    }
+}
+
+/// What failed too often in a row does not go on by itself. In a change of its own, because edits
+/// lock definitions first; should this process die before it, the next failure makes up for it.
+async fn pause(app: &App, recorded: Recorded) {
+    for (project, id) in recorded.failing {
+        if let Err(error) = trigger::pause_failing(app, project, id).await {
+            tracing::error!(%error, trigger = %id, "{id} was not paused after its failures");
+        }
     }
 }

@@ -16,6 +16,7 @@ use crate::domain::action::{Action, StageSpec};
 use crate::domain::circuit::Turn;
 use crate::domain::event::{Stamp, blank, ended, of_firing};
 use crate::domain::filter::Severity;
+use crate::domain::firing::{is_planned, is_terminal};
 use crate::error::{Code, Result};
 use crate::limits::KEPT_BYTES_MAX;
 use crate::service::event::APP_EVENT;
@@ -210,7 +211,7 @@ fn broken(app: &App, claimed: &Claimed, why: &str) -> Outcome {
 
 fn outcome(app: &App, claimed: &Claimed, status: Status) -> Outcome {
     let row = &claimed.firing;
-    let is_over = crate::domain::firing::is_terminal(status);
+    let is_over = is_terminal(status);
     Outcome {
         firing: row.id,
         project: row.project_id,
@@ -223,6 +224,8 @@ fn outcome(app: &App, claimed: &Claimed, status: Status) -> Outcome {
         error: None,
         stage: row.stage.clone(),
         trigger: row.trigger_id.map(|id| (id, claimed.trigger_limit)),
+        slot: row.trigger_id.filter(|_| is_planned(row.cause)),
+        counted: row.trigger_id.filter(|_| claimed.is_counted),
         test_trigger: row.trigger_id.filter(|_| row.is_test),
         attempt: None,
         events: Vec::new(),

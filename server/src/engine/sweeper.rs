@@ -1,6 +1,6 @@
 //! The sweeper: SQL alone can rebuild the queue, and no firing stays with a process that died.
 //!
-//! Each pass frees ended leases, then raises the queue's cover (see `queue/mod.rs`) and reads what
+//! Each pass frees ended leases and slots that fell free unseen, then raises the queue's cover (see `queue/mod.rs`) and reads what
 //! waits up to there, then looks again at what is overdue, in case the queue lost it. When the
 //! queue says that it lost what it held, a pass is made at once.
 //!
@@ -18,6 +18,7 @@ use crate::error::Result;
 use crate::limits::{BATCH_ROWS_MAX, OVERDUE_MS, QUEUE_WINDOW_MS, SWEEP_MS, SWEEP_ROWS_MAX};
 use crate::store::Origin;
 use crate::store::sweep::{self, Ended, Mark};
+use crate::store::{overlap, range};
 
 /// Passes are at least so far apart, whatever the queue loses.
 const LOST_MS: i64 = 250;
@@ -79,6 +80,7 @@ impl Sweeper {
     pub async fn run_once(&self) -> Result<Report> {
         let now = self.app.clock().now();
         let freed = self.free(now, Ended::NotRenewed).await?;
+        self.mend(now).await?;
         let overdue = now.plus_ms(-OVERDUE_MS);
         let covered = self.app.queue().cover().await;
         let mut pushed = self.widen(covered, now).await?;
@@ -124,6 +126,27 @@ impl Sweeper {
                 return Ok(freed);
             }
         }
+    }
+
+    /// Gives on slots that nobody holds although somebody waits, and folds what a process that died
+    /// had skipped.
+    async fn mend(&self, now: Instant) -> Result<()> {
+        let stuck = overlap::stuck(self.app.store(), now).await?;
+        let unfolded = range::unfolded(self.app.store(), BATCH_ROWS_MAX as u64).await?;
+        if stuck.is_empty() && unfolded.is_empty() {
+            return Ok(());
+        }
+        let ids = self.app.ids().clone();
+        self.app
+            .store()
+            .change(Origin::Engine, move |change| {
+                async move {
+                    range::fold(change, &ids, &unfolded).await?;
+                    overlap::release(change, &stuck, now).await.map(drop)
+                }
+                .boxed()
+            })
+            .await
     }
 
     /// Raises the queue's cover from `covered` to the window's end, as far as there is room, and

@@ -11,7 +11,7 @@ use super::{Caller, Scope, quota};
 use crate::app::App;
 use crate::clock::stamped_at;
 use crate::domain::event::{Stamp, ended, of_firing};
-use crate::domain::firing::{Times, scheduled, status_word};
+use crate::domain::firing::{Times, is_planned, scheduled, status_word};
 use crate::domain::outbox::Notice;
 use crate::domain::page::{Page, Slice};
 use crate::domain::text::Check;
@@ -20,7 +20,8 @@ use crate::limits::{DELAY_MS_MAX, NAME_CHARS_MAX, PAYLOAD_BYTES_MAX};
 use crate::store::firing::SortKey;
 use crate::store::page::Sort;
 use crate::store::{
-    Change, Lock, Origin, action as actions, due_of, event, firing as store, trigger as triggers,
+    Change, Lock, Origin, action as actions, due_of, event, firing as store, overlap,
+    trigger as triggers,
 };
 
 /// When a firing asked for is to run.
@@ -430,6 +431,7 @@ async fn cancel_row(
         reason: Some("CANCELLED_BY_CLIENT".to_owned()),
         // Whoever executes it loses it: the result of an older epoch is refused.
         epoch: before.epoch + 1,
+        blocked_by: None,
         lease_owner: None,
         lease_until: None,
         finished_at: Some(now),
@@ -438,6 +440,9 @@ async fn cancel_row(
     finish(app, change, caller, before, &after, trigger).await?;
     if before.status == Status::Executing {
         change.notify(Notice::Cancelled(before.id));
+    }
+    if let Some(id) = before.trigger_id.filter(|_| is_planned(before.cause)) {
+        overlap::release(change, &[id], now).await?;
     }
     if let Some(id) = before.trigger_id.filter(|_| before.is_test) {
         triggers::delete_test(change, before.project_id, id, now).await?;

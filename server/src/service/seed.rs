@@ -33,6 +33,8 @@ pub async fn seed(app: &App, caller: &Caller) -> Result<Vec<String>> {
             runs: Some(trigger::Runs::Action(greeting)),
             is_test: false,
             concurrency: None,
+            overlap: entity::trigger::Overlap::default(),
+            pause_after_failures: None,
             schedules,
             idempotency_key: None,
         };

@@ -1,7 +1,7 @@
 //! Triggers: created with their schedules, changed, paused, deleted.
 
 use entity::firing as firing_row;
-use entity::trigger::{self as row, State};
+use entity::trigger::{self as row, Overlap, State};
 use entity::{ActionId, Instant, ProjectId, TriggerId, trigger_version as version};
 use futures_util::FutureExt as _;
 use serde::Serialize;
@@ -18,7 +18,9 @@ use crate::domain::planning::Reason;
 use crate::domain::schema::Schema;
 use crate::domain::text::Check;
 use crate::error::{Error, Result, refuse_if_any};
-use crate::limits::{NAME_CHARS_MAX, SCHEMA_BYTES_MAX, TRIGGER_CONCURRENCY_MAX};
+use crate::limits::{
+    NAME_CHARS_MAX, PAUSE_AFTER_FAILURES_MAX, SCHEMA_BYTES_MAX, TRIGGER_CONCURRENCY_MAX,
+};
 use crate::store::{
     Change, Lock, Origin, action as actions, event, schedule as schedules, trigger as store,
 };
@@ -47,6 +49,10 @@ pub struct Create {
     pub is_test: bool,
     /// How many of its firings one process executes at a time.
     pub concurrency: Option<i32>,
+    /// What becomes of a planned firing while an earlier one runs.
+    pub overlap: Overlap,
+    /// After how many failures in a row it is paused; never when not said.
+    pub pause_after_failures: Option<i32>,
     /// When it fires by itself.
     pub schedules: Vec<Draft>,
     /// See [`Once`].
@@ -70,6 +76,10 @@ pub struct Update {
     pub runs: Option<Option<Runs>>,
     /// A new bound of what one process executes at a time, or none any more.
     pub concurrency: Option<Option<i32>>,
+    /// What becomes from now on of a planned firing while an earlier one runs.
+    pub overlap: Option<Overlap>,
+    /// After how many failures in a row it is paused from now on, or never any more.
+    pub pause_after_failures: Option<Option<i32>>,
     /// What becomes of the secret of those who fire it with a signature.
     pub inbound_secret: Secret,
 }
@@ -100,6 +110,7 @@ pub async fn create(app: &App, caller: &Caller, input: Create) -> Result<row::Mo
     check.name("name", &input.name, NAME_CHARS_MAX);
     check_description(&mut check, input.description.as_deref());
     check_concurrency(&mut check, input.concurrency);
+    check_failures(&mut check, input.pause_after_failures);
     let schema = check_schema(&mut check, input.payload_schema.as_ref());
     let runs = check_runs(app, &mut check, input.runs.as_ref());
     if let Err(Error::Refused(problems)) = check_count(input.schedules.len()) {
@@ -130,6 +141,9 @@ pub async fn create(app: &App, caller: &Caller, input: Create) -> Result<row::Mo
         paused_by: None,
         is_test: input.is_test,
         concurrency: input.concurrency,
+        overlap: input.overlap,
+        pause_after_failures: input.pause_after_failures,
+        failures: 0,
         inbound_generation: 1,
         consumed_at: None,
         created_at: now,
@@ -176,6 +190,7 @@ pub async fn update(app: &App, caller: &Caller, input: Update) -> Result<row::Mo
     }
     check_description(&mut check, input.description.as_ref().and_then(|text| text.as_deref()));
     check_concurrency(&mut check, input.concurrency.flatten());
+    check_failures(&mut check, input.pause_after_failures.flatten());
     let schema = check_schema(&mut check, input.payload_schema.as_ref().and_then(Option::as_ref));
     let runs = check_runs(app, &mut check, input.runs.as_ref().and_then(Option::as_ref));
     refuse_if_any(check.problems)?;
@@ -191,6 +206,11 @@ pub async fn update(app: &App, caller: &Caller, input: Update) -> Result<row::Mo
                 row.name = input.name.unwrap_or(row.name);
                 row.description = input.description.unwrap_or(row.description);
                 row.concurrency = input.concurrency.unwrap_or(row.concurrency);
+                row.overlap = input.overlap.unwrap_or(row.overlap);
+                if let Some(most) = input.pause_after_failures {
+                    row.pause_after_failures = most;
+                    store::set_failures(change, caller.project, row.id, 0).await?;
+                }
                 row.inbound_generation += i32::from(input.inbound_secret == Secret::Rotate);
                 row.version += 1;
                 row.updated_at = now;
@@ -328,6 +348,38 @@ pub async fn disable(app: &App, firing: &firing_row::Model) -> Result<bool> {
         .await
 }
 
+/// Pauses a trigger that has failed as often in a row as it may, unless somebody was faster.
+/// Returns whether it did.
+///
+/// # Errors
+/// The database's own.
+pub async fn pause_failing(app: &App, project: ProjectId, id: TriggerId) -> Result<bool> {
+    let store = app.store().clone();
+    let app = app.clone();
+    store
+        .change(Origin::Edit, move |change| {
+            async move {
+                change.lock(Lock::Definitions(project)).await?;
+                let row = store::get(change, project, id).await?;
+                let Some(row) = row.filter(|row| row.state == State::Active) else {
+                    return Ok(false);
+                };
+                let Some(most) = row.pause_after_failures.filter(|most| *most <= row.failures)
+                else {
+                    return Ok(false);
+                };
+                let reason = match most {
+                    1 => "1 firing failed".to_owned(),
+                    most => format!("{most} firings failed in a row"),
+                };
+                halt(&app, change, &Caller::belfry(project), row, Some(reason)).await?;
+                Ok(true)
+            }
+            .boxed()
+        })
+        .await
+}
+
 /// Stops the schedules of a trigger that is not paused.
 async fn halt(
     app: &App,
@@ -380,6 +432,7 @@ pub async fn resume(app: &App, caller: &Caller, id: TriggerId) -> Result<row::Mo
                 row.state = State::Active;
                 row.pause_reason = None;
                 row.paused_by = None;
+                store::set_failures(change, caller.project, id, 0).await?;
                 row.version += 1;
                 row.updated_at = now;
                 store::set(change, &row).await?;
@@ -468,6 +521,13 @@ fn check_concurrency(check: &mut Check, concurrency: Option<i32>) {
     if concurrency.is_some_and(|most| !(1..=TRIGGER_CONCURRENCY_MAX).contains(&most)) {
         let expected = format!("expected a number from 1 to {TRIGGER_CONCURRENCY_MAX}");
         check.problem("concurrency", expected);
+    }
+}
+
+fn check_failures(check: &mut Check, failures: Option<i32>) {
+    if failures.is_some_and(|most| !(1..=PAUSE_AFTER_FAILURES_MAX).contains(&most)) {
+        let expected = format!("expected a number from 1 to {PAUSE_AFTER_FAILURES_MAX}");
+        check.problem("pauseAfterFailures", expected);
     }
 }
 

@@ -42,18 +42,51 @@ pub struct Claimed {
     pub trigger_limit: Option<u32>,
     /// Which signing secret its project uses.
     pub signing_generation: i32,
+    /// Whether the failures of its trigger are counted.
+    pub is_counted: bool,
+    /// Whether a range of instants skipped by overlap is open before it.
+    pub is_after_range: bool,
 }
 
-/// Takes those of `ids` that may run now, in the order of their instants.
+/// What may be claimed without asking who runs; `overlap.rs` asks about the rest. A test trigger
+/// fires once, however many of its instants come together.
+const FREE: &str = "(firing.cause NOT IN ('SCHEDULE', 'BACKFILL') OR firing.epoch > 0 \
+    OR firing.is_test \
+    OR COALESCE(firing.overlap, \
+        (SELECT trigger.overlap FROM trigger WHERE trigger.id = firing.trigger_id)) = 'ALLOW')";
+/// What was asked about already.
+const DECIDED: &str = "1 = 1";
+
+/// Takes those of `ids` that may run now and beside anything, in the order of their instants.
 pub async fn claim(change: &Change, ids: &[FiringId], lease: Lease) -> Result<Vec<Claimed>> {
+    take(change, ids, lease, FREE).await
+}
+
+/// Takes those of `ids`, of which it was decided that they run.
+pub(super) async fn claim_decided(
+    change: &Change,
+    ids: &[FiringId],
+    lease: Lease,
+) -> Result<Vec<Claimed>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    take(change, ids, lease, DECIDED).await
+}
+
+async fn take(change: &Change, ids: &[FiringId], lease: Lease, free: &str) -> Result<Vec<Claimed>> {
     let mut claimed = Vec::with_capacity(ids.len());
-    for statement in statements(change, ids, lease) {
+    for statement in statements(change, ids, lease, free) {
         for row in change.tx().query_all_raw(statement).await? {
             let limit: Option<i32> = row.try_get("", "trigger_limit")?;
+            let pause_after: Option<i32> = row.try_get("", "pause_after_failures")?;
+            let open: Option<FiringId> = row.try_get("", "open_overlap_id")?;
             claimed.push(Claimed {
                 trigger_limit: limit.map(i32::unsigned_abs),
                 trigger_name: row.try_get("", "trigger_name")?,
                 signing_generation: row.try_get("", "signing_generation")?,
+                is_counted: pause_after.is_some(),
+                is_after_range: open.is_some(),
                 firing: Model::from_query_result(&row, "")?,
             });
         }
@@ -111,17 +144,18 @@ pub async fn release(change: &Change, owner: Uuid) -> Result<u64> {
     Ok(change.tx().execute_raw(statement).await?.rows_affected())
 }
 
-fn statements(change: &Change, ids: &[FiringId], lease: Lease) -> Vec<Statement> {
+fn statements(change: &Change, ids: &[FiringId], lease: Lease, free: &str) -> Vec<Statement> {
     let (owner, until) = (Value::from(lease.owner), Value::from(lease.until.millis()));
     let now = || Value::from(lease.now.millis());
     let missed = || Value::from(missed_before(lease.now).millis());
     if change.backend() == DbBackend::Postgres {
         let values = [sql::array(ids), now(), missed(), owner, until, now()];
-        return vec![change.statement(include_str!("claim_postgres.sql"), values)];
+        let sql = include_str!("claim_postgres.sql").replace("{free}", free);
+        return vec![change.statement(&sql, values)];
     }
     let statement = |run: &[FiringId]| {
         let places = vec!["?"; run.len()].join(", ");
-        let sql = format!(include_str!("claim.sql"), ids = places);
+        let sql = format!(include_str!("claim.sql"), ids = places, free = free);
         let mut values = vec![owner.clone(), until.clone(), now()];
         values.extend(run.iter().map(|id| Value::from(id.uuid())));
         values.extend([now(), missed()]);
@@ -176,16 +210,15 @@ pub async fn still_due(store: &Store, ids: &[FiringId], now: Instant) -> Result<
         .column(Column::Id)
         .filter(Column::Id.is_in(page::uuids(ids)))
         .filter(Column::Status.is_in(waits))
+        .filter(Column::BlockedBy.is_null())
         .filter(Column::DueAt.lte(now))
         .into_tuple()
         .all(store.readers())
         .await?)
 }
 
-/// The one-time schedules whose firing is among `claimed`.
+/// The schedule of a firing that the claim came to, when that is a one-time one.
 #[must_use]
-pub fn one_time(claimed: &[Claimed]) -> Vec<ScheduleId> {
-    let is_once = |kind| matches!(kind, Some(Kind::At | Kind::In));
-    let once = claimed.iter().filter(|claimed| is_once(claimed.firing.schedule_kind));
-    once.filter_map(|claimed| claimed.firing.schedule_id).collect()
+pub fn one_time(schedule: Option<ScheduleId>, kind: Option<Kind>) -> Option<ScheduleId> {
+    schedule.filter(|_| matches!(kind, Some(Kind::At | Kind::In)))
 }

@@ -28,8 +28,15 @@ WHERE id IN ({ids})
         WHERE schedule.id = firing.schedule_id
           AND schedule.plan_version = firing.plan_version
           AND schedule.deleted_at IS NULL))
+  -- What waits for another firing is not due.
+  AND blocked_by IS NULL
+  AND {free}
 RETURNING *,
+    (SELECT open_overlap_id FROM schedule WHERE schedule.id = firing.schedule_id)
+        AS open_overlap_id,
     (SELECT name FROM trigger WHERE trigger.id = firing.trigger_id) AS trigger_name,
     (SELECT concurrency FROM trigger WHERE trigger.id = firing.trigger_id) AS trigger_limit,
+    (SELECT pause_after_failures FROM trigger WHERE trigger.id = firing.trigger_id)
+        AS pause_after_failures,
     (SELECT signing_generation FROM project WHERE project.id = firing.project_id)
         AS signing_generation

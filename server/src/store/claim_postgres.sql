@@ -15,6 +15,9 @@ WITH wanted AS (
             WHERE schedule.id = firing.schedule_id
               AND schedule.plan_version = firing.plan_version
               AND schedule.deleted_at IS NULL))
+      -- What waits for another firing is not due.
+      AND firing.blocked_by IS NULL
+      AND {free}
     -- Another executor, an edit or the planner has the others in hand.
     FOR UPDATE OF firing SKIP LOCKED
 )
@@ -39,7 +42,11 @@ SET status = 'EXECUTING',
 FROM wanted
 WHERE firing.id = wanted.id
 RETURNING firing.*,
+    (SELECT open_overlap_id FROM schedule WHERE schedule.id = firing.schedule_id)
+        AS open_overlap_id,
     (SELECT name FROM trigger WHERE trigger.id = firing.trigger_id) AS trigger_name,
     (SELECT concurrency FROM trigger WHERE trigger.id = firing.trigger_id) AS trigger_limit,
+    (SELECT pause_after_failures FROM trigger WHERE trigger.id = firing.trigger_id)
+        AS pause_after_failures,
     (SELECT signing_generation FROM project WHERE project.id = firing.project_id)
         AS signing_generation

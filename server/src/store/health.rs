@@ -34,9 +34,12 @@ pub struct Pool {
     pub busy: u32,
 }
 
-/// What waits, in the words of the partial indexes: a bound list would not be recognised.
-pub(super) fn waits() -> Expr {
-    Expr::cust("firing.status IN ('SCHEDULED', 'RETRYING')")
+/// What waits for its instant, in the words of the partial indexes: a bound list would not be
+/// recognised. What waits for another firing is not among them: no instant brings it on.
+pub(super) fn waits() -> Condition {
+    Condition::all()
+        .add(Expr::cust("firing.status IN ('SCHEDULED', 'RETRYING')"))
+        .add(Expr::cust("firing.blocked_by IS NULL"))
 }
 
 /// How the schema stands to this binary. Only reads: the migrator itself would make its table.

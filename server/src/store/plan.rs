@@ -8,15 +8,14 @@ use std::collections::{BTreeSet, HashMap};
 
 use entity::firing::{self, Cause, Status};
 use entity::schedule::{self, Model, State};
-use entity::{FiringId, Instant, ScheduleId, TypedId, event, trigger};
-use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType};
+use entity::{FiringId, Instant, ScheduleId, TypedId, trigger};
+use sea_orm::sea_query::{Expr, LockBehavior, LockType};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
 };
 
-use super::{Change, Store, bulk, due_of, page, schedule as schedules, timetable};
-use crate::clock::{Ids, stamped_at};
-use crate::domain::event::{Stamp, ended};
+use super::{Change, Store, bulk, due_of, page, range, schedule as schedules, timetable};
+use crate::clock::Ids;
 use crate::domain::firing::{Times, scheduled};
 use crate::domain::planning::{
     Cursor, Planned, Reason, Skip, Step, missed_before, step, superseded,
@@ -63,7 +62,7 @@ pub async fn missed(store: &Store, now: Instant, limit: u64) -> Result<Vec<Sched
         .column(firing::Column::ScheduleId)
         // Written out, and in the order of the due queue's index: parameters would not lead to it,
         // and every pass of the planner would read all that is planned.
-        .filter(Expr::cust("status IN ('SCHEDULED', 'RETRYING')"))
+        .filter(super::health::waits())
         .filter(Expr::cust("status = 'SCHEDULED' AND cause = 'SCHEDULE' AND epoch = 0"))
         .filter(firing::Column::DueAt.lt(missed_before(now)))
         .order_by_asc(firing::Column::DueAt)
@@ -172,7 +171,8 @@ pub async fn cut(
     reason: Reason,
     now: Instant,
 ) -> Result<()> {
-    let planned = remove(change, row).await?;
+    range::close_overlap(change, ids, row, trigger).await?;
+    let planned = remove_planned(change, row).await?;
     let was_due: Vec<Instant> = planned.into_iter().filter(|instant| *instant <= now).collect();
     if let Some(skip) = superseded(&was_due).map(|skip| Skip { reason, ..skip }) {
         write_skip(change, ids, row, trigger, &skip, now).await?;
@@ -198,8 +198,8 @@ pub async fn set_payload(change: &Change, row: &Model) -> Result<()> {
 }
 
 /// Removes what is planned and unclaimed of a schedule; which instants that was, oldest first.
-pub async fn remove(change: &Change, row: &mut Model) -> Result<Vec<Instant>> {
-    let removed = remove_waiting(change, unclaimed(row.id)).await?;
+pub async fn remove_planned(change: &Change, row: &mut Model) -> Result<Vec<Instant>> {
+    let removed = remove(change, unclaimed(row.id)).await?;
     row.firings -= i64::try_from(removed.len()).unwrap_or(i64::MAX);
     Ok(removed)
 }
@@ -212,16 +212,7 @@ pub async fn close_range(
     trigger: &trigger::Model,
 ) -> Result<()> {
     let Some(id) = row.open_range_id.take() else { return Ok(()) };
-    let Some(range) = firing::Entity::find_by_id(id).one(change.tx()).await? else { return Ok(()) };
-    let event_id: entity::EventId = ids.make();
-    let stamp = Stamp { id: event_id, at: stamped_at(event_id.0), project: row.project_id };
-    let mut event: event::Model = ended(stamp, &range, Status::Skipped, Some(&trigger.name));
-    event.message = range.reason.clone().map(|reason| match range.range_count.unwrap_or(0) {
-        1 => format!("1 instant was skipped: {reason}"),
-        count => format!("{count} instants were skipped: {reason}"),
-    });
-    event.data = Some(range_json(&range));
-    super::event::insert(change, vec![event]).await
+    range::close(change, ids, id, Some(trigger)).await
 }
 
 async fn apply(
@@ -235,8 +226,9 @@ async fn apply(
 ) -> Result<()> {
     if !step.folded.is_empty() {
         let instants = step.folded.iter().copied();
-        let folded = unclaimed(row.id).add(firing::Column::NominalAt.is_in(instants));
-        remove_waiting(change, folded).await?;
+        let folded =
+            unclaimed(row.id).add(is_free()).add(firing::Column::NominalAt.is_in(instants));
+        remove(change, folded).await?;
     }
     if let Some(skip) = &step.skip {
         write_skip(change, ids, row, trigger, skip, now).await?;
@@ -272,17 +264,9 @@ async fn write_skip(
     skip: &Skip,
     now: Instant,
 ) -> Result<()> {
-    use firing::{Column, Entity};
     change.count(|tally| tally.skipped.push((skip.reason.as_str(), skip.count)));
     if let Some(open) = row.open_range_id {
-        let done = Entity::update_many()
-            .col_expr(Column::RangeUntil, Expr::value(skip.until.millis()))
-            .col_expr(Column::RangeCount, Expr::col(Column::RangeCount).add(skip.count))
-            .filter(Column::Id.eq(open))
-            .filter(Column::Reason.eq(skip.reason.as_str()))
-            .exec(change.tx())
-            .await?;
-        if done.rows_affected == 1 {
+        if range::extend(change, open, skip).await? {
             return Ok(());
         }
         close_range(change, ids, row, trigger).await?;
@@ -358,6 +342,7 @@ async fn waiting_of(
                 .filter(Column::Status.eq(Status::Scheduled))
                 .filter(Column::Cause.eq(Cause::Schedule))
                 .filter(Column::Epoch.eq(0))
+                .filter(is_free())
                 .order_by_asc(Column::NominalAt)
         };
         let over = select()
@@ -436,13 +421,18 @@ async fn set_due(
     Ok(())
 }
 
-/// Removes rows that are planned and unclaimed; which instants that was, oldest first.
-async fn remove_waiting(change: &Change, which: Condition) -> Result<Vec<Instant>> {
+/// Removes `which` of what is planned and unclaimed; which instants that was, oldest first.
+async fn remove(change: &Change, which: Condition) -> Result<Vec<Instant>> {
     let removed =
         firing::Entity::delete_many().filter(which).exec_with_returning(change.tx()).await?;
     let mut instants: Vec<Instant> = removed.into_iter().map(|row| row.nominal_at).collect();
     instants.sort_unstable();
     Ok(instants)
+}
+
+/// What waits for another firing is late for that reason, not missed.
+fn is_free() -> Expr {
+    Expr::cust("firing.blocked_by IS NULL")
 }
 
 /// What is planned and unclaimed of one schedule.
@@ -453,14 +443,4 @@ fn unclaimed(id: ScheduleId) -> Condition {
         .add(Column::Status.eq(Status::Scheduled))
         .add(Column::Cause.eq(Cause::Schedule))
         .add(Column::Epoch.eq(0))
-}
-
-fn range_json(range: &firing::Model) -> String {
-    serde_json::json!({
-        "from": range.range_from.map(|at| at.to_string()),
-        "until": range.range_until.map(|at| at.to_string()),
-        "count": range.range_count,
-        "reason": range.reason,
-    })
-    .to_string()
 }

@@ -4,13 +4,13 @@
 //! one (cancelled, or claimed anew after its lease ended) updates nothing, and then its attempt and
 //! its events are not written either.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use entity::firing::Status;
 use entity::{FiringId, Instant, ProjectId, TriggerId, TypedId, attempt, event};
 use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 
-use super::{Change, bulk, trigger};
+use super::{Change, bulk, overlap, trigger};
 use crate::domain::firing::{is_terminal, status_word};
 use crate::domain::outbox::{Due, Notice};
 use crate::error::Result;
@@ -40,6 +40,10 @@ pub struct Outcome {
     pub stage: Option<String>,
     /// Its trigger, and how many of that one's firings a process may execute at a time.
     pub trigger: Option<(TriggerId, Option<u32>)>,
+    /// The trigger whose slot it held.
+    pub slot: Option<TriggerId>,
+    /// The trigger whose failures in a row are counted.
+    pub counted: Option<TriggerId>,
     /// The test trigger that goes with a terminal status.
     pub test_trigger: Option<TriggerId>,
     /// The try, if a stage was tried.
@@ -48,8 +52,17 @@ pub struct Outcome {
     pub events: Vec<event::Model>,
 }
 
-/// Records `outcomes`; returns those firings that were still this claim's.
-pub async fn record(change: &Change, outcomes: &[Outcome], now: Instant) -> Result<u64> {
+/// What was recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// How many firings were still this claim's.
+    pub firings: usize,
+    /// Triggers that have failed as often in a row as they may.
+    pub failing: Vec<(ProjectId, TriggerId)>,
+}
+
+/// Records `outcomes`.
+pub async fn record(change: &Change, outcomes: &[Outcome], now: Instant) -> Result<Recorded> {
     let mut outcomes: Vec<&Outcome> = outcomes.iter().collect();
     // Whoever locks several firings does it in this order.
     outcomes.sort_unstable_by_key(|outcome| outcome.firing);
@@ -59,13 +72,14 @@ pub async fn record(change: &Change, outcomes: &[Outcome], now: Instant) -> Resu
             accepted.insert((row.try_get::<FiringId>("", "id")?, row.try_get::<i32>("", "epoch")?));
         }
     }
+    // By claim, not by firing: a stale result may come together with the one that counts.
+    outcomes.retain(|outcome| accepted.contains(&(outcome.firing, outcome.epoch)));
+    let slots: BTreeSet<TriggerId> = outcomes.iter().filter_map(|outcome| outcome.slot).collect();
+    overlap::release(change, &Vec::from_iter(slots), now).await?;
+    let failing = count_failures(change, &outcomes).await?;
     let mut attempts = Vec::with_capacity(outcomes.len());
     let mut events = Vec::with_capacity(outcomes.len());
     for outcome in outcomes {
-        // By claim, not by firing: a stale result may come together with the one that counts.
-        if !accepted.contains(&(outcome.firing, outcome.epoch)) {
-            continue;
-        }
         tell(change, outcome);
         if let Some(id) = outcome.test_trigger.filter(|_| is_terminal(outcome.status)) {
             trigger::delete_test(change, outcome.project, id, now).await?;
@@ -75,7 +89,32 @@ pub async fn record(change: &Change, outcomes: &[Outcome], now: Instant) -> Resu
     }
     super::attempt::insert(change, attempts).await?;
     super::event::insert(change, events).await?;
-    Ok(accepted.len() as u64)
+    Ok(Recorded { firings: accepted.len(), failing })
+}
+
+/// Counts the failures in a row of triggers that are paused after some; which have come to that.
+async fn count_failures(
+    change: &Change,
+    outcomes: &[&Outcome],
+) -> Result<Vec<(ProjectId, TriggerId)>> {
+    let mut ended: BTreeMap<(TriggerId, ProjectId), Vec<&Outcome>> = BTreeMap::new();
+    for outcome in outcomes {
+        if let Some(trigger) = outcome.counted
+            && matches!(outcome.status, Status::Completed | Status::Failed)
+        {
+            ended.entry((trigger, outcome.project)).or_default().push(outcome);
+        }
+    }
+    let mut failing = Vec::new();
+    for ((id, project), mut outcomes) in ended {
+        outcomes.sort_by_key(|outcome| (outcome.finished_at, outcome.firing));
+        let failed: Vec<bool> =
+            outcomes.iter().map(|outcome| outcome.status == Status::Failed).collect();
+        if trigger::count_failures(change, project, id, &failed).await? {
+            failing.push((project, id));
+        }
+    }
+    Ok(failing)
 }
 
 fn tell(change: &Change, outcome: &Outcome) {

@@ -74,6 +74,7 @@ pub async fn first_planned(
         .filter(firing::Column::ProjectId.eq(project))
         .filter(firing::Column::Status.eq(firing::Status::Scheduled))
         .filter(firing::Column::Cause.eq(firing::Cause::Schedule))
+        .filter(firing::Column::BlockedBy.is_null())
         .group_by(firing::Column::ScheduleId)
         .into_model::<Row>()
         .all(store.readers())

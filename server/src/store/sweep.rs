@@ -2,7 +2,7 @@
 //! process that died.
 
 use entity::attempt;
-use entity::firing::{Column, Entity, Model, Status};
+use entity::firing::{Column, Entity, Model};
 use entity::{
     AttemptId, FiringId, Instant, ProjectId, TriggerId, TypedId, event, project, trigger,
 };
@@ -104,7 +104,7 @@ pub async fn overdue_projects(store: &Store, until: Instant) -> Result<Vec<Proje
         .and_where(
             Expr::col((Entity, Column::ProjectId)).equals((project::Entity, project::Column::Id)),
         )
-        .and_where(Column::Status.is_in([Status::Scheduled, Status::Retrying]))
+        .cond_where(super::health::waits())
         .and_where(Column::DueAt.lte(until))
         .to_owned();
     Ok(project::Entity::find()

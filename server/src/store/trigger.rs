@@ -8,7 +8,7 @@ use entity::{
 };
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, DbBackend, EntityTrait, IntoActiveModel,
+    ActiveModelTrait, ActiveValue, ColumnTrait, Condition, DbBackend, EntityTrait, IntoActiveModel,
     PaginatorTrait, QueryFilter, QuerySelect,
 };
 
@@ -183,16 +183,59 @@ pub async fn insert_version(change: &Change, row: version::Model) -> Result<()> 
     Ok(())
 }
 
-/// Replaces the row.
+/// Replaces the row, but for its count of failures, which goes on meanwhile.
 pub async fn set(change: &Change, row: &Model) -> Result<()> {
+    let mut values = row.clone().into_active_model().reset_all();
+    values.failures = ActiveValue::NotSet;
     let done = Entity::update_many()
-        .set(row.clone().into_active_model().reset_all())
+        .set(values)
         .filter(Column::Id.eq(row.id))
         .filter(Column::ProjectId.eq(row.project_id))
         .exec(change.tx())
         .await
         .map_err(|error| taken_name(error, "trigger", &row.name))?;
     ensure_affected(done.rows_affected, "trigger")
+}
+
+/// Counts firings that ended, in their order, each as failed or not; whether so many failed in a
+/// row that the trigger is to be paused. Nothing is counted of one that is never paused for that.
+pub async fn count_failures(
+    change: &Change,
+    project: ProjectId,
+    id: TriggerId,
+    failed: &[bool],
+) -> Result<bool> {
+    let select = live(project).filter(Column::Id.eq(id)).lock_exclusive();
+    let Some(row) = select.one(change.tx()).await? else { return Ok(false) };
+    let Some(most) = row.pause_after_failures else { return Ok(false) };
+    let mut failures = row.failures;
+    let mut is_reached = false;
+    for is_failed in failed {
+        failures = if *is_failed { failures.saturating_add(1) } else { 0 };
+        is_reached |= most <= failures;
+    }
+    // Once reached it stays, until whoever pauses has seen it.
+    let failures = if is_reached { Ord::max(failures, most) } else { failures };
+    if failures != row.failures {
+        set_failures(change, project, id, failures).await?;
+    }
+    Ok(is_reached && row.state == State::Active)
+}
+
+/// Sets the count of failures in a row.
+pub async fn set_failures(
+    change: &Change,
+    project: ProjectId,
+    id: TriggerId,
+    failures: i32,
+) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::Failures, Expr::value(failures))
+        .filter(Column::Id.eq(id))
+        .filter(Column::ProjectId.eq(project))
+        .exec(change.tx())
+        .await?;
+    Ok(())
 }
 
 /// Uses a test trigger up; `false` when somebody else did before. What its schedules planned goes

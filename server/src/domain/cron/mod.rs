@@ -34,7 +34,7 @@ mod piece;
 mod set;
 mod words;
 
-use chrono::{NaiveDateTime, TimeDelta};
+use chrono::NaiveDateTime;
 use entity::Instant;
 
 use self::calendar::Calendar;

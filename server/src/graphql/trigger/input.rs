@@ -7,7 +7,7 @@ use crate::graphql::comparator::{DateTimeComparator, Flag, IdComparator, StringC
 use crate::graphql::scalar::{DateTime, Duration, Json};
 use crate::graphql::schedule::ScheduleInput;
 
-use super::TriggerState;
+use super::{OverlapPolicy, TriggerState};
 
 /// What a trigger runs: exactly one of these.
 #[derive(OneofObject)]
@@ -42,6 +42,11 @@ pub struct TriggerCreateInput {
     /// How many of its firings each process executes at a time, from 1 to 10,000; the others wait.
     /// Any number when not said.
     pub concurrency: Option<i32>,
+    /// What becomes of a planned firing while an earlier one runs.
+    #[graphql(default_with = "OverlapPolicy::Skip")]
+    pub overlap: OverlapPolicy,
+    /// After how many failed firings in a row it is paused, from 1 to 1,000. Never when not said.
+    pub pause_after_failures: Option<i32>,
     /// When it fires by itself; up to 50.
     #[graphql(default)]
     pub schedules: Vec<ScheduleInput>,
@@ -67,6 +72,11 @@ pub struct TriggerUpdateInput {
     /// How many of its firings each process executes at a time from now on, from 1 to 10,000; null
     /// removes the bound.
     pub concurrency: MaybeUndefined<i32>,
+    /// What becomes from now on of a planned firing while an earlier one runs.
+    pub overlap: MaybeUndefined<OverlapPolicy>,
+    /// After how many failed firings in a row it is paused from now on, from 1 to 1,000; null:
+    /// never.
+    pub pause_after_failures: MaybeUndefined<i32>,
     /// Gives it another `inboundSecret` at once. Needs ADMIN.
     #[graphql(default)]
     pub rotate_inbound_secret: bool,

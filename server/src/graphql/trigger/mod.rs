@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Object};
-use entity::trigger::{Model, State};
+use entity::trigger::{Model, Overlap, State};
 use entity::{schedule, trigger_version};
 use futures_util::FutureExt as _;
 
@@ -48,6 +48,24 @@ pub enum TriggerState {
     Paused,
     /// It has schedules, and none of them will fire again.
     Completed,
+}
+
+/// What becomes of a planned firing, of a schedule or of a backfill, while an earlier one of the
+/// same trigger runs. One that waits for its next attempt does not count as running.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "Overlap")]
+pub enum OverlapPolicy {
+    /// It runs beside the earlier one.
+    Allow,
+    /// It is skipped, with the reason OVERLAP.
+    Skip,
+    /// One waits until the earlier one is over; while one waits, others are skipped.
+    BufferOne,
+    /// It waits until all earlier ones are over; 1,000 may wait, others are skipped with the reason
+    /// BUFFER_FULL.
+    BufferAll,
+    /// The earlier one is cancelled with the reason OVERLAP, and it runs.
+    CancelOther,
 }
 
 /// A definition of what fires: by API call, or by its schedules.
@@ -103,6 +121,17 @@ impl Trigger {
     /// flooded: with three processes up to three times as many. Null: no bound of its own.
     async fn concurrency(&self) -> Option<i32> {
         self.0.concurrency
+    }
+
+    /// What becomes of a planned firing while an earlier one runs.
+    async fn overlap(&self) -> OverlapPolicy {
+        self.0.overlap.into()
+    }
+
+    /// After how many failed firings in a row it is paused; null: never. A completed one begins the
+    /// count anew, and so does resuming.
+    async fn pause_after_failures(&self) -> Option<i32> {
+        self.0.pause_after_failures
     }
 
     /// The secret that signs requests to `POST /fire/{id}`, by Standard Webhooks: whoever holds it

@@ -168,6 +168,8 @@ async fn create(ctx: &Context<'_>, input: TriggerCreateInput) -> crate::error::R
         runs: input.action.map(runs).transpose()?,
         is_test: input.is_test,
         concurrency: input.concurrency,
+        overlap: input.overlap.into(),
+        pause_after_failures: input.pause_after_failures,
         schedules: input
             .schedules
             .into_iter()
@@ -195,6 +197,8 @@ async fn update(ctx: &Context<'_>, input: TriggerUpdateInput) -> crate::error::R
         payload_schema: input.payload_schema.map_value(|schema| schema.0).into(),
         runs,
         concurrency: input.concurrency.into(),
+        overlap: said("overlap", input.overlap)?.map(Into::into),
+        pause_after_failures: input.pause_after_failures.into(),
         inbound_secret: if input.rotate_inbound_secret { Secret::Rotate } else { Secret::Keep },
     };
     let done = trigger::update(app(ctx), caller(ctx), update).await;

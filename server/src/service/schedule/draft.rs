@@ -120,6 +120,7 @@ async fn insert_one(
         next_at: None,
         plan_at: Some(now),
         open_range_id: None,
+        open_overlap_id: None,
         firings: 0,
         created_at: now,
         updated_at: now,

@@ -22,7 +22,7 @@ use crate::service::audit::{self, What};
 use crate::service::once::Once;
 use crate::service::{Caller, Scope, quota};
 use crate::store::{
-    Change, Lock, Origin, calendar as calendars, event, plan, schedule as store,
+    Change, Lock, Origin, calendar as calendars, event, plan, range, schedule as store,
     trigger as triggers,
 };
 
@@ -323,8 +323,9 @@ pub(super) async fn remove(
     trigger: &trigger::Model,
     now: Instant,
 ) -> Result<()> {
-    plan::remove(change, row).await?;
+    plan::remove_planned(change, row).await?;
     plan::close_range(change, app.ids(), row, trigger).await?;
+    range::close_overlap(change, app.ids(), row, trigger).await?;
     calendars::set_of_schedule(change, row.id, &[]).await?;
     row.deleted_at = Some(now);
     row.plan_at = None;
