@@ -55,6 +55,14 @@ pub const QUOTA_MAX: i32 = 1_000_000_000;
 pub const DELAY_MS_MAX: i64 = 10 * 365 * 86_400_000;
 /// Schedules that refer to one calendar: a change of it plans all of them anew in one transaction.
 pub const CALENDAR_SCHEDULES_MAX: usize = 1_000;
+/// Instants that one simulation looks at: a year of each minute, about a second's work.
+pub const SIMULATED_INSTANTS_MAX: usize = 366 * 24 * 60;
+/// Outages that one simulation goes through.
+pub const SIMULATED_OUTAGES_MAX: usize = 100;
+/// Durations that the runs of one simulation take in turn.
+pub const SIMULATED_DURATIONS_MAX: usize = 1_000;
+/// Simulations that one process plays at a time: each has some 50 MiB and a processor.
+pub const SIMULATIONS_MAX: usize = 1;
 /// How far ahead the planner writes firings (design: horizon 5 min).
 pub const PLAN_HORIZON_MS: i64 = 5 * 60_000;
 /// Planned rows ahead of one schedule, so that a 1 s schedule does not fill the table.

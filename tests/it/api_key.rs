@@ -91,6 +91,8 @@ async fn each_operation_needs_its_scope() {
     action: READ ADMIN
     actions: READ ADMIN
     apiKeys: ADMIN
+    calendar: READ ADMIN
+    calendars: READ ADMIN
     event: READ ADMIN
     events: READ ADMIN
     firing: READ ADMIN
@@ -114,6 +116,8 @@ async fn each_operation_needs_its_scope() {
     actionUpdate: WRITE ADMIN
     apiKeyCreate: ADMIN
     apiKeyRevoke: ADMIN
+    calendarDelete: (none) READ FIRE EVENTS_WRITE WRITE ADMIN
+    calendarSet: WRITE ADMIN
     eventLog: EVENTS_WRITE ADMIN
     eventsLog: EVENTS_WRITE ADMIN
     firingCancel: WRITE ADMIN

@@ -24,6 +24,7 @@ pub mod quota;
 pub mod retry;
 pub mod schema;
 pub mod signature;
+pub mod simulation;
 pub mod tally;
 pub mod text;
 pub mod timetable;

@@ -83,9 +83,9 @@ pub struct DateRangeInput {
 #[derive(InputObject)]
 pub struct PeriodInput {
     /// The first instant.
-    from: DateTime,
+    pub from: DateTime,
     /// The first instant after it.
-    until: DateTime,
+    pub until: DateTime,
 }
 
 /// A calendar as it shall be.

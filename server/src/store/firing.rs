@@ -6,7 +6,7 @@ use entity::{FiringId, Instant, ProjectId, ScheduleId, TriggerId, TypedId};
 use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait,
-    IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect, QueryTrait, Select,
+    IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
 };
 
 use super::page::{self, Sort, compare, compare_text};
@@ -94,6 +94,32 @@ pub async fn get_open_of_trigger(
         of(project).filter(Column::TriggerId.eq(trigger)).filter(Column::Status.is_in(open));
     let select = sea_orm::QueryOrder::order_by_asc(select, Column::Id).lock_exclusive();
     Ok(select.all(change.tx()).await?)
+}
+
+/// The firing of a schedule that stands for an instant, or the range that it was skipped in.
+pub async fn find_of_instant(
+    store: &Store,
+    project: ProjectId,
+    schedule: ScheduleId,
+    at: Instant,
+) -> Result<Option<Model>> {
+    let of_schedule = || {
+        Entity::find()
+            .filter(Column::ScheduleId.eq(schedule))
+            .filter(Column::ProjectId.eq(project))
+            // In the words of the index `firing_instant`.
+            .filter(Expr::cust("firing.cause = 'SCHEDULE'"))
+    };
+    let own = of_schedule().filter(Column::NominalAt.eq(at)).one(store.readers()).await?;
+    if own.is_some() {
+        return Ok(own);
+    }
+    let range = of_schedule()
+        .filter(Column::NominalAt.lt(at))
+        .filter(Column::RangeUntil.gte(at))
+        .order_by_desc(Column::NominalAt)
+        .limit(1);
+    Ok(range.one(store.readers()).await?)
 }
 
 /// A page of firings.

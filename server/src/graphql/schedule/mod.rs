@@ -20,13 +20,17 @@ use crate::service::Scope;
 use crate::service::schedule::{self, Preview, PreviewInstant};
 use crate::store::schedule::{Filter, SORT};
 
+mod explain;
 mod input;
 mod mutation;
 mod policy;
+mod simulation;
 
+use explain::ScheduleExplanation;
 pub use input::{DstGap, DstOverlap, ScheduleFilter, ScheduleInput, ScheduleSpecInput};
 pub use mutation::ScheduleMutation;
-pub use policy::{SchedulePolicy, SchedulePolicyInput, policy_of};
+use policy::{SchedulePolicy, SchedulePolicyInput, policy_of};
+use simulation::{ScheduleSimulateInput, ScheduleSimulation};
 
 /// One time plan of a trigger.
 pub struct Schedule(pub Model);
@@ -217,6 +221,16 @@ impl Schedule {
         Ok(schedule::upcoming(&table, now, rows).into_iter().map(instant).collect())
     }
 
+    /// Why it did, did not, or will fire at an instant.
+    #[graphql(complexity = "10 + child_complexity")]
+    async fn explain(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The instant.")] at: DateTime,
+    ) -> Result<ScheduleExplanation> {
+        Ok(schedule::explain::explain(app(ctx), &self.0, at.0).await?.into())
+    }
+
     /// The trigger that it fires; null when that was deleted.
     async fn trigger(&self, ctx: &Context<'_>) -> Result<Option<Trigger>> {
         let key = TriggerKey(self.0.project_id, self.0.trigger_id);
@@ -272,6 +286,19 @@ impl ScheduleQuery {
             async move { schedule::count(&app, &caller, &filter).await }.boxed()
         });
         Ok(ScheduleConnection { slice, count })
+    }
+
+    /// What would become of each instant of a schedule that need not be stored, decided by what
+    /// decides in the engine.
+    #[graphql(complexity = "1_000 + child_complexity")]
+    async fn schedule_simulate(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What is asked for.")] input: ScheduleSimulateInput,
+    ) -> Result<ScheduleSimulation> {
+        caller(ctx).require(Scope::Read)?;
+        let question = input.question()?;
+        Ok(schedule::simulation::simulate(app(ctx), caller(ctx), question).await?.into())
     }
 
     /// The next instants of a time plan that need not be stored.

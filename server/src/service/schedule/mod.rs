@@ -27,6 +27,8 @@ use crate::store::{
 };
 
 mod draft;
+pub mod explain;
+pub mod simulation;
 mod spec;
 
 pub use draft::Draft;

@@ -1,0 +1,378 @@
+//! The simulation: what becomes of each instant of a schedule in a period, without a database.
+//!
+//! It decides nothing by itself. The planner's step is [`planning::step`], the slot of the trigger
+//! is [`overlap::decide`]'s, and the order is the engine's: at each moment at which something can
+//! happen, what has ended is recorded, then the planner runs, then what is due is claimed, until
+//! nothing moves. A test compares it with the engine, instant by instant.
+//!
+//! ```text
+//!  made at `from`     outage: nothing is planned, claimed or recorded      `until`
+//!      ├──●────●────●──▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒──●────●────●────●────●────────┤
+//! ```
+//! What runs goes on through an outage and is recorded after it, as it is when another machine
+//! than the receiver is down. Every run is successful and takes the durations in turn.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use entity::Instant;
+use entity::firing::Status;
+use entity::trigger::Overlap;
+
+use super::overlap::{Verdict, decide};
+use super::planning::{self, Cursor, Planned, Reason, Skip, Step, missed_before};
+use super::timetable::Timetable;
+
+/// What a schedule goes through.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// When the schedule is made; its instants come later.
+    pub from: Instant,
+    /// The first moment that is not looked at.
+    pub until: Instant,
+    /// What becomes of an instant whose trigger still runs an earlier one.
+    pub overlap: Overlap,
+    /// From when to when nothing is planned, claimed or recorded; in order and apart.
+    pub outages: Vec<(Instant, Instant)>,
+    /// How long the runs take, in milliseconds, one after the other and over again; no time at all
+    /// when there are none.
+    pub durations_ms: Vec<i64>,
+    /// Instants that are looked at before it ends early.
+    pub instants_max: usize,
+}
+
+/// What became of each instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Simulation {
+    /// Oldest first.
+    pub fates: Vec<Fate>,
+    /// Whether there were more instants than were to be looked at.
+    pub is_cut: bool,
+}
+
+/// What became of one instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fate {
+    /// The instant.
+    pub nominal_at: Instant,
+    /// Where its firing stands at the end.
+    pub status: Status,
+    /// Why it was skipped or cancelled.
+    pub reason: Option<Reason>,
+    /// When it began to run.
+    pub started_at: Option<Instant>,
+    /// When it ended.
+    pub finished_at: Option<Instant>,
+}
+
+/// Plays a schedule through its setting.
+#[must_use]
+pub fn simulate(table: &Timetable, setting: &Setting) -> Simulation {
+    let mut play = Play::new(table, setting);
+    let mut now = setting.from;
+    while now < setting.until && play.fates.len() <= setting.instants_max {
+        while play.record(now) | play.plan(now) | play.claim(now) {}
+        now = play.next_moment(now);
+    }
+    let within = |fate: &Fate| fate.nominal_at < setting.until;
+    let mut fates: Vec<Fate> = play.fates.into_values().filter(within).collect();
+    let is_cut = setting.instants_max < fates.len();
+    fates.truncate(setting.instants_max);
+    Simulation { fates, is_cut }
+}
+
+/// A run that goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Run {
+    ends_at: Instant,
+    nominal_at: Instant,
+}
+
+struct Play<'a> {
+    table: &'a Timetable,
+    setting: &'a Setting,
+    fates: BTreeMap<Instant, Fate>,
+    planned_until: Instant,
+    plan_at: Option<Instant>,
+    firings: usize,
+    /// What may be claimed, by when it is due.
+    waiting: BTreeSet<(Instant, Instant)>,
+    buffered: VecDeque<Instant>,
+    running: BTreeSet<Run>,
+    started: usize,
+}
+
+impl<'a> Play<'a> {
+    fn new(table: &'a Timetable, setting: &'a Setting) -> Self {
+        Self {
+            table,
+            setting,
+            fates: BTreeMap::new(),
+            planned_until: setting.from,
+            plan_at: Some(setting.from),
+            firings: 0,
+            waiting: BTreeSet::new(),
+            buffered: VecDeque::new(),
+            running: BTreeSet::new(),
+            started: 0,
+        }
+    }
+
+    /// The first moment after `now` at which something can happen.
+    fn next_moment(&self, now: Instant) -> Instant {
+        let due = self.waiting.first().map(|(due_at, _)| *due_at);
+        let ends = self.running.first().map(|run| run.ends_at);
+        let next = [due, ends, self.plan_at].into_iter().flatten().min();
+        let next = next.unwrap_or(Instant::MAX).max(now.plus_ms(1));
+        let is_out = |(from, until): &&(Instant, Instant)| *from <= next && next < *until;
+        self.setting.outages.iter().find(is_out).map_or(next, |(_, until)| *until)
+    }
+
+    /// Ends what has run its time, and gives the slot on. Whether anything ended.
+    fn record(&mut self, now: Instant) -> bool {
+        let mut has_ended = false;
+        while let Some(run) = self.running.first().copied().filter(|run| run.ends_at <= now) {
+            self.running.remove(&run);
+            self.end(run.nominal_at, Status::Completed, None, now);
+            has_ended = true;
+        }
+        if has_ended
+            && self.running.is_empty()
+            && let Some(next) = self.buffered.pop_front()
+        {
+            self.waiting.insert((now, next));
+        }
+        has_ended
+    }
+
+    /// One step of the planner, when it would look. Whether it did.
+    fn plan(&mut self, now: Instant) -> bool {
+        let is_missed = |(due_at, _): &(Instant, Instant)| *due_at < missed_before(now);
+        let looks = self.plan_at.is_some_and(|at| at <= now);
+        if !looks && !self.waiting.first().is_some_and(is_missed) {
+            return false;
+        }
+        let (over, ahead) = self.waiting_rows(now);
+        let max = self.table.policy().max_firings;
+        let max = max.map(|max| usize::try_from(max).unwrap_or(usize::MAX));
+        let cursor = Cursor {
+            planned_until: self.planned_until,
+            waiting: over,
+            ahead,
+            recorded: Vec::new(),
+            left: max.map(|max| max.saturating_sub(self.firings)),
+            is_paused: false,
+        };
+        let step = planning::step(self.table, &cursor, now);
+        self.apply(step, now);
+        true
+    }
+
+    /// What waits and whose instant has come, oldest first; and how much else waits.
+    fn waiting_rows(&self, now: Instant) -> (Vec<Planned>, usize) {
+        let planned = |(due_at, nominal_at): &(Instant, Instant)| Planned {
+            nominal_at: *nominal_at,
+            due_at: *due_at,
+        };
+        let all = self.waiting.iter().map(planned);
+        let mut over: Vec<Planned> = all.filter(|planned| planned.nominal_at <= now).collect();
+        over.sort_unstable_by_key(|planned| planned.nominal_at);
+        let ahead = self.waiting.len() - over.len();
+        (over, ahead)
+    }
+
+    fn apply(&mut self, step: Step, now: Instant) {
+        let changed: BTreeSet<Instant> = step.folded.iter().chain(&step.revived).copied().collect();
+        if !changed.is_empty() {
+            self.waiting.retain(|(_, nominal_at)| !changed.contains(nominal_at));
+        }
+        self.waiting.extend(step.revived.iter().map(|nominal_at| (now, *nominal_at)));
+        self.firings = self.firings + step.plan.len() - step.folded.len();
+        for Planned { nominal_at, due_at } in &step.plan {
+            self.waiting.insert((*due_at, *nominal_at));
+            self.begin(*nominal_at, Status::Scheduled);
+        }
+        for nominal_at in &step.folded {
+            self.fates.remove(nominal_at);
+        }
+        if let Some(skip) = &step.skip {
+            self.skip(skip, now);
+        }
+        self.planned_until = step.planned_until;
+        self.plan_at = step.plan_at;
+    }
+
+    /// Every instant of a range that has no firing was skipped.
+    fn skip(&mut self, skip: &Skip, now: Instant) {
+        let mut last = skip.from.plus_ms(-1);
+        while let Some(next) = self.table.next_after(last).filter(|next| *next <= skip.until) {
+            if !self.fates.contains_key(&next) {
+                self.begin(next, Status::Scheduled);
+                self.end(next, Status::Skipped, Some(skip.reason), now);
+            }
+            last = next;
+        }
+    }
+
+    /// Claims what is due. Whether anything was.
+    fn claim(&mut self, now: Instant) -> bool {
+        let due = self.waiting.range(..=(now, Instant::MAX)).copied();
+        let is_claimed = |(due_at, _): &(Instant, Instant)| missed_before(now) <= *due_at;
+        let mut due: Vec<(Instant, Instant)> = due.filter(is_claimed).collect();
+        due.sort_unstable_by_key(|(_, nominal_at)| *nominal_at);
+        // All of a batch are decided about before any of them runs.
+        let mut runs = Vec::new();
+        for waits in &due {
+            self.waiting.remove(waits);
+            self.decide(waits.1, &mut runs, now);
+        }
+        for nominal_at in runs {
+            self.run(nominal_at, now);
+        }
+        !due.is_empty()
+    }
+
+    fn decide(&mut self, nominal_at: Instant, runs: &mut Vec<Instant>, now: Instant) {
+        let running = self.running.first().map(|run| run.nominal_at);
+        let holder = running.or(runs.last().copied());
+        match decide(self.setting.overlap, holder, self.buffered.len()) {
+            Verdict::Run => runs.push(nominal_at),
+            Verdict::Skip(reason) => self.end(nominal_at, Status::Skipped, Some(reason), now),
+            Verdict::Buffer => {
+                let place = self.buffered.partition_point(|buffered| *buffered < nominal_at);
+                self.buffered.insert(place, nominal_at);
+            }
+            Verdict::CancelOther => {
+                let held = std::mem::take(&mut self.running).into_iter().map(|run| run.nominal_at);
+                for other in held.chain(runs.drain(..)) {
+                    self.end(other, Status::Cancelled, Some(Reason::Overlap), now);
+                }
+                runs.push(nominal_at);
+            }
+        }
+    }
+
+    fn run(&mut self, nominal_at: Instant, now: Instant) {
+        let durations = &self.setting.durations_ms;
+        let lasts_ms = durations.get(self.started % durations.len().max(1)).copied().unwrap_or(0);
+        self.started += 1;
+        self.running.insert(Run { ends_at: now.plus_ms(lasts_ms), nominal_at });
+        if let Some(fate) = self.fates.get_mut(&nominal_at) {
+            fate.status = Status::Executing;
+            fate.started_at = Some(now);
+        }
+    }
+
+    fn begin(&mut self, nominal_at: Instant, status: Status) {
+        let fate = Fate { nominal_at, status, reason: None, started_at: None, finished_at: None };
+        self.fates.insert(nominal_at, fate);
+    }
+
+    fn end(&mut self, nominal_at: Instant, status: Status, reason: Option<Reason>, now: Instant) {
+        if let Some(fate) = self.fates.get_mut(&nominal_at) {
+            fate.status = status;
+            fate.reason = reason;
+            fate.finished_at = Some(now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use entity::Instant;
+    use entity::trigger::Overlap;
+
+    use super::{Setting, Simulation, simulate};
+    use crate::domain::plan::Spec;
+    use crate::domain::policy::{CatchUp, Policy};
+    use crate::domain::timetable::Timetable;
+
+    const START: Instant = Instant::from_millis(1_800_000_000_000);
+
+    fn minutely(policy: Policy) -> Timetable {
+        let spec = Spec::every(60_000, START);
+        Timetable::new(&spec, policy, &HashMap::new(), 7).expect("it is right")
+    }
+
+    fn setting(minutes: i64) -> Setting {
+        Setting {
+            from: START,
+            until: START.plus_ms(minutes * 60_000 + 1),
+            overlap: Overlap::Skip,
+            outages: Vec::new(),
+            durations_ms: Vec::new(),
+            instants_max: 1_000_000,
+        }
+    }
+
+    fn shown(simulation: &Simulation) -> Vec<String> {
+        let secs = |at: Instant| at.ms_since(START) / 1_000;
+        let line = |fate: &super::Fate| {
+            let run = fate.started_at.map(|at| format!(" from {}", secs(at))).unwrap_or_default();
+            let end = fate.finished_at.map(|at| format!(" until {}", secs(at))).unwrap_or_default();
+            let why = fate.reason.map(|why| format!(" {}", why.as_str())).unwrap_or_default();
+            format!("{}: {:?}{why}{run}{end}", secs(fate.nominal_at), fate.status)
+        };
+        simulation.fates.iter().map(line).collect()
+    }
+
+    fn long_runs(overlap: Overlap) -> Vec<String> {
+        let setting = Setting { overlap, durations_ms: vec![150_000], ..setting(6) };
+        shown(&simulate(&minutely(Policy::default()), &setting))
+    }
+
+    #[test]
+    fn runs_that_last_longer_than_the_interval_meet_the_policy() {
+        let skip = [
+            "60: Completed from 60 until 210",
+            "120: Skipped OVERLAP until 120",
+            "180: Skipped OVERLAP until 180",
+            "240: Executing from 240",
+            "300: Skipped OVERLAP until 300",
+            "360: Skipped OVERLAP until 360",
+        ];
+        assert_eq!(long_runs(Overlap::Skip), skip);
+        let buffer = [
+            "60: Completed from 60 until 210",
+            "120: Completed from 210 until 360",
+            "180: Skipped OVERLAP until 180",
+            "240: Executing from 360",
+            "300: Skipped OVERLAP until 300",
+            "360: Scheduled",
+        ];
+        assert_eq!(long_runs(Overlap::BufferOne), buffer);
+        let cancel = long_runs(Overlap::CancelOther);
+        assert_eq!(cancel[0], "60: Cancelled OVERLAP from 60 until 120");
+        assert_eq!(cancel[5], "360: Executing from 360");
+    }
+
+    #[test]
+    fn an_outage_is_caught_up_as_the_policy_says() {
+        let outage = (START.plus_ms(90_000), START.plus_ms(310_000));
+        let setting = Setting { outages: vec![outage], ..setting(7) };
+        let by = |catch_up| {
+            shown(&simulate(&minutely(Policy { catch_up, ..Policy::default() }), &setting))
+        };
+        let missed = |minute: i64| format!("{}: Skipped CATCH_UP until 310", minute * 60);
+        let last = by(CatchUp::Last);
+        assert_eq!(
+            last[..4],
+            ["60: Completed from 60 until 60".into(), missed(2), missed(3), missed(4)]
+        );
+        assert_eq!(last[4], "300: Completed from 310 until 310");
+        // The first of them runs, and is in the way of the others that are due at the same moment.
+        let all = by(CatchUp::All);
+        assert_eq!(all[1], "120: Completed from 310 until 310");
+        assert_eq!(all[2], "180: Skipped OVERLAP until 310");
+    }
+
+    #[test]
+    fn it_ends_early_when_there_are_too_many_instants() {
+        let cut = |instants_max| {
+            simulate(&minutely(Policy::default()), &Setting { instants_max, ..setting(5) })
+        };
+        assert_eq!((cut(5).fates.len(), cut(5).is_cut), (5, false));
+        assert_eq!((cut(4).fates.len(), cut(4).is_cut), (4, true));
+    }
+}
