@@ -262,8 +262,8 @@ fn is_zero(number: &i64) -> bool {
 /// What was said about changes of clocks, each led in by a comma.
 fn policy_words(policy: DstPolicy) -> String {
     let gap = match policy.gap {
-        Some(Gap::Shift) => ", missing times moved behind the gap",
-        Some(Gap::Skip) => ", missing times skipped",
+        Some(Gap::Shift) => ", times in a gap moved to its end",
+        Some(Gap::Skip) => ", times in a gap skipped",
         None => "",
     };
     let overlap = match policy.overlap {
@@ -391,7 +391,7 @@ mod tests {
         assert_eq!(json, expected);
         assert_eq!(serde_json::from_str::<Spec>(&json).expect("it was just written"), spec);
         let plan = spec.compile().expect("it is plain");
-        assert_eq!(plan.summary(), "every day at 02:30, UTC, missing times skipped");
+        assert_eq!(plan.summary(), "every day at 02:30, UTC, times in a gap skipped");
     }
 
     #[test]
