@@ -11,7 +11,7 @@ NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo nextest)
 export BELFRY_BIN := $(abspath $(BELFRY))
 
 .PHONY: help run test test-fast test-postgres lint build schema schema-accept console console-test browser clients \
-        load load-short faults faults-short fuzz
+        load load-short faults faults-short fuzz soak bench
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -96,6 +96,13 @@ faults: build ## real processes on real services, broken in every way; ONLY=Redi
 fuzz: ## 100,000 random documents and millions of random texts; SEED= begins elsewhere
 	$(CARGO) build --release --package belfry --package tests --bin fuzz
 	$(TARGET)/release/fuzz $(if $(SEED),--seed $(SEED))
+
+soak: ## every time zone, every change of its clocks from 2000 to 2040, against a walk along the clock
+	$(CARGO) build --release --package belfry --package tests --bin soak
+	$(TARGET)/release/soak
+
+bench: ## how long it takes to find the next instant, and to refuse an expression
+	$(CARGO) bench --package belfry --bench next_instant
 
 faults-short: build ## the part of it that fits into every run of the tests
 	$(TARGET)/debug/faults --short --at-a-time 4

@@ -31,7 +31,7 @@ use crate::TestApp;
 use crate::process::{PATIENCE, Process, belfry, binary, fits, folder};
 
 /// The documents of the project, from its folder.
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 8] = [
     "README.md",
     "CHANGELOG.md",
     "console/README.md",
@@ -39,6 +39,7 @@ const DOCUMENTS: [&str; 7] = [
     "docs/guarantees.md",
     "docs/metrics.md",
     "docs/operations.md",
+    "docs/time.md",
 ];
 
 fn root() -> PathBuf {

@@ -11,6 +11,7 @@ mod random;
 mod receiver;
 mod redact;
 pub mod services;
+pub mod wall;
 
 pub use app::{START, TestApp, instant};
 pub use database::is_postgres;

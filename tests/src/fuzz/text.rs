@@ -3,7 +3,9 @@
 use belfry::domain::cron::Cron;
 use belfry::domain::duration;
 use belfry::domain::filter::Filter;
+use belfry::domain::zone::{DstPolicy, Zone};
 use belfry::graphql::guard;
+use entity::Instant;
 
 use super::document::mistyped;
 use crate::Random;
@@ -77,6 +79,11 @@ fn cron(random: &mut Random) -> bool {
     let Ok(cron) = Cron::parse(&text) else { return false };
     let again = Cron::parse(cron.expression());
     assert!(again.is_ok_and(|again| again.words() == cron.words()), "{text:?}");
+    // What is taken fires: within 40 years, if it is a rare 29 February.
+    let from = Instant::from_millis(4_000_000_000_000);
+    let next = cron.next_after(Zone::UTC, DstPolicy::AUTO, from);
+    let years_40 = from.plus_ms(41 * 366 * 86_400_000);
+    assert!(next.is_some_and(|next| from < next && next < years_40), "{text:?}: {next:?}");
     true
 }
 

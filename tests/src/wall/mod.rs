@@ -66,9 +66,8 @@ impl Tally {
     pub fn change(&mut self, zone: Tz, change: &Change) {
         self.changes += 1;
         let reach = change.moved_secs() + REACH_SECS;
-        let walk = |step_secs| {
-            Walk::new(zone, change.at_secs - reach, change.at_secs + reach, step_secs)
-        };
+        let walk =
+            |step_secs| Walk::new(zone, change.at_secs - reach, change.at_secs + reach, step_secs);
         let (minutes, finer) = (walk(60), walk(20));
         for (expression, step_secs) in shape::shapes(change) {
             let walk = if step_secs == 60 { &minutes } else { &finer };
