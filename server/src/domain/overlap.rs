@@ -88,8 +88,7 @@ mod tests {
     fn a_held_slot_is_the_policys() {
         let verdicts = ALL.map(|policy| decide(policy, Some(()), 0));
         let skip = Verdict::Skip(Reason::Overlap);
-        let expected =
-            [Verdict::Run, skip, Verdict::Buffer, Verdict::Buffer, Verdict::CancelOther];
+        let expected = [Verdict::Run, skip, Verdict::Buffer, Verdict::Buffer, Verdict::CancelOther];
         assert_eq!(verdicts, expected);
         assert_eq!(decide(Overlap::BufferOne, Some(()), 1), skip);
     }

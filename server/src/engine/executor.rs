@@ -184,11 +184,7 @@ impl Executor {
         decided.instrument(span).await
     }
 
-    fn start_all(
-        self: &Arc<Self>,
-        claimed: Vec<Claimed>,
-        places: &mut HashMap<FiringId, Place>,
-    ) {
+    fn start_all(self: &Arc<Self>, claimed: Vec<Claimed>, places: &mut HashMap<FiringId, Place>) {
         for claimed in claimed {
             // Each was handed out, with a place.
             if let Some(place) = places.remove(&claimed.firing.id) {

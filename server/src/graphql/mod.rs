@@ -21,6 +21,7 @@ mod forecast;
 pub mod guard;
 mod loader;
 mod node;
+mod operation;
 pub mod order;
 mod project;
 mod scalar;
@@ -44,6 +45,7 @@ pub struct Query(
     firing::FiringQuery,
     forecast::ForecastQuery,
     node::NodeQuery,
+    operation::OperationQuery,
     project::ProjectQuery,
     schedule::ScheduleQuery,
     server::ServerQuery,
@@ -59,6 +61,7 @@ pub struct Mutation(
     api_key::ApiKeyMutation,
     event::EventMutation,
     firing::FiringMutation,
+    operation::OperationMutation,
     project::ProjectMutation,
     schedule::ScheduleMutation,
     timer::TimerMutation,

@@ -2,7 +2,8 @@
 
 use async_graphql::{Context, ID, Interface, Object};
 use entity::{
-    ActionId, EventId, FiringId, KeyId, ProjectId, ScheduleId, TimerId, TriggerId, TypedId,
+    ActionId, EventId, FiringId, KeyId, OperationId, ProjectId, ScheduleId, TimerId, TriggerId,
+    TypedId,
 };
 
 use super::action::Action;
@@ -11,13 +12,16 @@ use super::error::Result;
 use super::event::Event;
 use super::firing::Firing;
 use super::loader::{app, caller};
+use super::operation::Operation;
 use super::project::Project;
 use super::schedule::Schedule;
 use super::timer::Timer;
 use super::trigger::Trigger;
 use crate::error::Error;
 use crate::limits::NODES_MAX;
-use crate::service::{Scope, action, api_key, event, firing, project, schedule, timer, trigger};
+use crate::service::{
+    Scope, action, api_key, event, firing, operation, project, schedule, timer, trigger,
+};
 
 /// Anything that has an id.
 #[derive(Interface)]
@@ -35,6 +39,8 @@ pub enum Node {
     Event(Event),
     /// A firing.
     Firing(Firing),
+    /// An operation.
+    Operation(Operation),
     /// A project.
     Project(Project),
     /// A schedule.
@@ -99,6 +105,9 @@ async fn find(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         }
         KeyId::PREFIX => {
             api_key::find(app, caller, KeyId(uuid)).await?.map(|row| ApiKey(row).into())
+        }
+        OperationId::PREFIX => {
+            operation::find(app, caller, OperationId(uuid)).await?.map(|row| Operation(row).into())
         }
         ProjectId::PREFIX => {
             project::find(app, caller, ProjectId(uuid)).await?.map(|row| Project(row).into())

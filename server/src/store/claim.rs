@@ -74,12 +74,7 @@ pub(super) async fn claim_decided(
     take(change, ids, lease, DECIDED).await
 }
 
-async fn take(
-    change: &Change,
-    ids: &[FiringId],
-    lease: Lease,
-    free: &str,
-) -> Result<Vec<Claimed>> {
+async fn take(change: &Change, ids: &[FiringId], lease: Lease, free: &str) -> Result<Vec<Claimed>> {
     let mut claimed = Vec::with_capacity(ids.len());
     for statement in statements(change, ids, lease, free) {
         for row in change.tx().query_all_raw(statement).await? {

@@ -282,11 +282,8 @@ async fn skip(
 ) -> Result<()> {
     let mut events = Vec::new();
     for reason in [Reason::Overlap, Reason::BufferFull] {
-        let firings: Vec<FiringId> = skipped
-            .iter()
-            .filter(|(_, why)| *why == reason)
-            .map(|(one, _)| one.id)
-            .collect();
+        let firings: Vec<FiringId> =
+            skipped.iter().filter(|(_, why)| *why == reason).map(|(one, _)| one.id).collect();
         if firings.is_empty() {
             continue;
         }

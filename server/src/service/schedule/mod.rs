@@ -26,8 +26,10 @@ use crate::store::{
     Change, Lock, Origin, event, plan, range, schedule as store, trigger as triggers,
 };
 
+mod fire;
 mod spec;
 
+pub use fire::fire;
 pub use spec::{Preview, PreviewInstant, SpecInput, plan_of, preview, upcoming};
 
 use spec::{check_spec, to_text};

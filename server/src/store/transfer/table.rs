@@ -5,8 +5,8 @@
 
 use async_trait::async_trait;
 use entity::{
-    ProjectId, action, action_version, api_key, attempt, event, firing, idempotency, project,
-    schedule, trigger, trigger_version,
+    ProjectId, action, action_version, api_key, attempt, event, firing, idempotency, operation,
+    project, schedule, trigger, trigger_version,
 };
 use futures_util::TryStreamExt as _;
 use sea_orm::sea_query::{ColumnType, SelectStatement};
@@ -61,6 +61,7 @@ pub(super) fn all() -> Vec<Box<dyn Table>> {
         Of::boxed(|id| of::<trigger::Entity>(id, trigger::Column::ProjectId)),
         Of::boxed(versions_of_triggers),
         Of::boxed(|id| of::<schedule::Entity>(id, schedule::Column::ProjectId)),
+        Of::boxed(|id| of::<operation::Entity>(id, operation::Column::ProjectId)),
         Of::boxed(|id| of::<firing::Entity>(id, firing::Column::ProjectId)),
         Of::boxed(|id| of::<attempt::Entity>(id, attempt::Column::ProjectId)),
         Of::boxed(keys_of_clients),
