@@ -5,7 +5,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::schedule::Kind;
 use crate::trigger::Overlap;
-use crate::{ActionId, FiringId, Instant, ProjectId, ScheduleId, TriggerId};
+use crate::{ActionId, FiringId, Instant, OperationId, ProjectId, ScheduleId, TriggerId};
 
 /// One row of `firing`.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -35,7 +35,7 @@ pub struct Model {
     /// The session that it belongs to.
     pub session_id: Option<Uuid>,
     /// The backfill or bulk replay that it belongs to.
-    pub operation_id: Option<Uuid>,
+    pub operation_id: Option<OperationId>,
     /// What made it.
     pub cause: Cause,
     /// The instant that it stands for.

@@ -122,6 +122,8 @@ ids! {
     TimerId = "tmr", "timer";
     /// One entry of the event log.
     EventId = "evt", "event";
+    /// A long piece of work.
+    OperationId = "opr", "operation";
     /// A credential of one project.
     KeyId = "key", "API key";
 }

@@ -14,6 +14,7 @@ pub mod idempotency;
 pub mod installation;
 pub mod instant;
 pub mod log_floor;
+pub mod operation;
 pub mod project;
 pub mod schedule;
 pub mod schedule_calendar;

@@ -209,9 +209,33 @@ CREATE INDEX firing_list ON firing (project_id, id);
 CREATE INDEX firing_trigger ON firing (trigger_id, id) WHERE trigger_id IS NOT NULL;
 CREATE INDEX firing_ahead ON firing (schedule_id, nominal_at)
     WHERE status = 'SCHEDULED' AND cause = 'SCHEDULE';
+-- What a backfill made and is not over, and which instants of a schedule were backfilled.
+CREATE INDEX firing_operation ON firing (operation_id)
+    WHERE operation_id IS NOT NULL AND status IN ('SCHEDULED', 'EXECUTING', 'RETRYING');
+CREATE INDEX firing_backfilled ON firing (schedule_id, nominal_at) WHERE cause = 'BACKFILL';
 -- What waits for a person, and what retention may take.
 CREATE INDEX firing_failed ON firing (project_id, id) WHERE status = 'FAILED';
 CREATE INDEX firing_finished ON firing (finished_at) WHERE finished_at IS NOT NULL;
+
+CREATE TABLE operation (
+    id          {uuid}  NOT NULL PRIMARY KEY,
+    project_id  {uuid}  NOT NULL REFERENCES project (id),
+    kind        TEXT    NOT NULL,
+    status      TEXT    NOT NULL,
+    trigger_id  {uuid},
+    total       BIGINT  NOT NULL,
+    done        BIGINT  NOT NULL,
+    made        BIGINT  NOT NULL,
+    started_by  TEXT    NOT NULL,
+    error       TEXT,
+    created_at  BIGINT  NOT NULL,
+    finished_at BIGINT,
+    input       TEXT    NOT NULL,
+    position    TEXT    NOT NULL
+);
+CREATE INDEX operation_list ON operation (project_id, id);
+CREATE INDEX operation_running ON operation (id) WHERE status = 'RUNNING';
+CREATE INDEX operation_finished ON operation (finished_at) WHERE finished_at IS NOT NULL;
 
 CREATE TABLE attempt (
     id          {uuid}  NOT NULL PRIMARY KEY,

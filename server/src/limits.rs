@@ -83,6 +83,21 @@ pub const PAUSED_FOLD_MS: i64 = 60_000;
 pub const BUFFERED_MAX: usize = 1_000;
 /// Failures in a row after which a trigger is paused, at most: more is never.
 pub const PAUSE_AFTER_FAILURES_MAX: i32 = 1_000;
+/// Instants of one backfill: a year of a minutely schedule and as much again; more is better asked
+/// for in parts, of which each can be looked at.
+pub const BACKFILL_INSTANTS_MAX: u64 = 1_000_000;
+/// Firings of one backfill that are not over at a time: enough to keep the slots of a process busy,
+/// and few enough that what planned firings wait behind stays short. Less than [`BUFFERED_MAX`], so
+/// that none is skipped for want of room.
+pub const BACKFILL_OPEN_MAX: usize = 200;
+/// Instants that one step of a backfill looks at, whether they are fired or left out.
+pub const BACKFILL_STEP_INSTANTS_MAX: usize = 1_000;
+/// Operations of one project that go on at a time: each is looked at several times a second.
+pub const OPERATIONS_RUNNING_MAX: u64 = 16;
+/// Operations that one pass takes a step of, the oldest first.
+pub const OPERATION_STEPS_MAX: u64 = 64;
+/// Pace of an operation that waits for its firings.
+pub const OPERATION_MS: i64 = 250;
 /// How long an executor owns a firing without renewing.
 pub const LEASE_MS: i64 = 15_000;
 /// Lease renewal: three chances before a lease ends.

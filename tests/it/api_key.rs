@@ -87,7 +87,7 @@ async fn each_operation_needs_its_scope() {
             lines.push(format!("{}: {}", operation.name, opened_by.join(" ")));
         }
     }
-    assert_snapshot!(lines.join("\n"), @"
+    assert_snapshot!(lines.join("\n"), @r"
     action: READ ADMIN
     actions: READ ADMIN
     apiKeys: ADMIN
@@ -100,6 +100,8 @@ async fn each_operation_needs_its_scope() {
     forecast: READ ADMIN
     node: READ ADMIN
     nodes: READ ADMIN
+    operation: READ ADMIN
+    operations: READ ADMIN
     project: READ ADMIN
     projects: READ ADMIN
     schedule: READ ADMIN
@@ -123,16 +125,19 @@ async fn each_operation_needs_its_scope() {
     firingCancel: WRITE ADMIN
     firingReplay: WRITE ADMIN
     firingSkip: WRITE ADMIN
+    operationCancel: WRITE ADMIN
     projectCreate: ADMIN
     projectUpdate: ADMIN
     scheduleCreate: WRITE ADMIN
     scheduleDelete: WRITE ADMIN
+    scheduleFire: FIRE ADMIN
     schedulePause: WRITE ADMIN
     scheduleResume: WRITE ADMIN
     scheduleUpdate: WRITE ADMIN
     timerCancel: FIRE ADMIN
     timerStart: FIRE ADMIN
     timersStart: FIRE ADMIN
+    triggerBackfill: WRITE ADMIN
     triggerCreate: WRITE ADMIN
     triggerDelete: WRITE ADMIN
     triggerFire: FIRE ADMIN

@@ -7,6 +7,7 @@ use tests::TestApp;
 mod action;
 mod api_key;
 mod audit;
+mod backfill;
 mod bad_input;
 mod bus;
 mod canary;

@@ -1,6 +1,7 @@
 //! Schedules: when they fire, what an edit, a pause or an outage does to what was planned.
 
 mod edit;
+mod fire;
 mod outage;
 mod pause;
 

@@ -15,7 +15,7 @@ use crate::process::installed;
 use crate::{TestApp, story};
 
 /// A project with something in every table: its own, keys, an action and a trigger in two versions,
-/// schedules, firings in several states, attempts, an idempotency key, and a log.
+/// schedules, firings in several states, attempts, an operation, an idempotency key, and a log.
 async fn lived_in(receiver: &Receiver) -> TestApp {
     let app = TestApp::start().await;
     let stage = json!({ "name": "post", "config": { "http": { "url": receiver.url("/action") } } });
@@ -39,6 +39,11 @@ async fn lived_in(receiver: &Receiver) -> TestApp {
     story::timer(&app, 3_600, &receiver.url("/later")).await;
     let key = json!({ "triggerId": trigger, "idempotencyKey": "once" });
     story::fire_with(&app, key).await;
+    let backfill = "mutation($input: TriggerBackfillInput!) { triggerBackfill(input: $input) {
+        total userErrors { message } } }";
+    let range = json!({ "triggerId": trigger, "from": app.now().plus_ms(-60_000).to_string(),
+        "until": app.now().to_string() });
+    app.done("triggerBackfill", backfill, range).await;
     story::log(&app, &["first", "second"]).await;
     app
 }

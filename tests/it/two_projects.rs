@@ -98,6 +98,9 @@ async fn everything(app: &TestApp, receiver: &Receiver, mark: &str) -> Own {
     let failed = fire(app, &trigger).await;
     app.work().await;
     let timer = timer(app, 3_600, &url).await;
+    let range = json!({ "triggerId": trigger, "from": "2026-01-01T00:00:00Z",
+        "until": "2026-01-01T00:00:01Z" });
+    let operation = done(app, "triggerBackfill", "operation { id }", range).await;
     let event = log(app, &[mark]).await.remove(0);
     let input = json!({ "name": mark, "scopes": ["READ"] });
     let key = done(app, "apiKeyCreate", "apiKey { id }", input).await;
@@ -110,6 +113,7 @@ async fn everything(app: &TestApp, receiver: &Receiver, mark: &str) -> Own {
         timer,
         event,
         text(&key["apiKey"]["id"]),
+        text(&operation["operation"]["id"]),
         app.caller.project.to_string(),
     ];
     ids.into_iter().map(|id| (id[..3].to_owned(), id)).collect()

@@ -159,6 +159,7 @@ impl TestApp {
     pub async fn work(&self) {
         loop {
             while self.engine.planner.run_once().await.expect("planning").schedules != 0 {}
+            let operated = self.engine.operator.run_once().await.expect("a step").worked_off;
             self.engine.sweeper.run_once().await.expect("a sweep");
             let mut pulled = 0;
             loop {
@@ -170,7 +171,7 @@ impl TestApp {
                 pulled += report.pulled;
                 self.engine.executor.idle().await;
             }
-            if pulled == 0 {
+            if pulled == 0 && operated == 0 {
                 return;
             }
         }

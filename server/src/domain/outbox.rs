@@ -32,7 +32,7 @@ pub enum Notice {
     Changed(ProjectId, FiringId),
     /// A firing was cancelled; whoever executes it should stop.
     Cancelled(FiringId),
-    /// A schedule was made or changed; the planner should look.
+    /// A schedule was made or changed, or an operation begun; the planner should look.
     Replan,
 }
 

@@ -20,6 +20,7 @@ use crate::error::Result;
 
 pub mod executor;
 mod lease;
+pub mod operator;
 pub mod planner;
 mod recorder;
 pub mod retention;
@@ -30,6 +31,7 @@ pub mod timekeeper;
 pub mod usage;
 
 pub use executor::Executor;
+pub use operator::Operator;
 pub use planner::Planner;
 pub use retention::Retention;
 pub use sweeper::Sweeper;
@@ -41,6 +43,8 @@ pub use usage::Usage;
 pub struct Engine {
     /// Schedules into firings.
     pub planner: Planner,
+    /// Operations, a step at a time.
+    pub operator: Operator,
     /// Firings into results.
     pub executor: Arc<Executor>,
     /// SQL into the queue.
@@ -60,6 +64,7 @@ impl Engine {
     pub fn new(app: &App) -> Self {
         Self {
             planner: Planner::new(app),
+            operator: Operator::new(app),
             executor: Arc::new(Executor::new(app)),
             sweeper: Sweeper::new(app),
             retention: Retention::new(app),
@@ -94,7 +99,7 @@ impl Engine {
     /// finished.
     pub async fn run(self) {
         let mut duties = JoinSet::new();
-        let Self { planner, executor, sweeper, retention, timekeeper, usage, app } = self;
+        let Self { planner, operator, executor, sweeper, retention, timekeeper, usage, app } = self;
         let roles = &app.settings().roles;
         duties.spawn(async move { timekeeper.run().await });
         if roles.has(Role::Api) {
@@ -102,6 +107,7 @@ impl Engine {
         }
         if roles.has(Role::Planner) {
             duties.spawn(async move { planner.run().await });
+            duties.spawn(async move { operator.run().await });
         }
         if roles.has(Role::Retention) {
             duties.spawn(async move { retention.run().await });

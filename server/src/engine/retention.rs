@@ -23,6 +23,8 @@ pub struct Report {
     pub events: u64,
     /// Resolved firings, with their attempts.
     pub firings: u64,
+    /// Operations that ended.
+    pub operations: u64,
     /// Idempotency keys.
     pub keys: u64,
 }
@@ -69,6 +71,7 @@ impl Retention {
                         Ok(Report {
                             events: retention::delete_events(change, events_until).await?,
                             firings: retention::delete_firings(change, firings_until).await?,
+                            operations: retention::delete_operations(change, firings_until).await?,
                             keys: retention::delete_idempotency(change, keys_until).await?,
                         })
                     }
@@ -77,8 +80,9 @@ impl Retention {
                 .await?;
             report.events += batch.events;
             report.firings += batch.firings;
+            report.operations += batch.operations;
             report.keys += batch.keys;
-            let most = batch.events.max(batch.firings).max(batch.keys);
+            let most = batch.events.max(batch.firings).max(batch.operations).max(batch.keys);
             if most < RETENTION_ROWS_MAX as u64 {
                 break;
             }

@@ -22,6 +22,7 @@ mod forecast;
 pub mod guard;
 mod loader;
 mod node;
+mod operation;
 pub mod order;
 mod project;
 mod scalar;
@@ -46,6 +47,7 @@ pub struct Query(
     firing::FiringQuery,
     forecast::ForecastQuery,
     node::NodeQuery,
+    operation::OperationQuery,
     project::ProjectQuery,
     schedule::ScheduleQuery,
     server::ServerQuery,
@@ -62,6 +64,7 @@ pub struct Mutation(
     calendar::CalendarMutation,
     event::EventMutation,
     firing::FiringMutation,
+    operation::OperationMutation,
     project::ProjectMutation,
     schedule::ScheduleMutation,
     timer::TimerMutation,

@@ -2,8 +2,8 @@
 
 use async_graphql::{Context, ID, Interface, Object};
 use entity::{
-    ActionId, CalendarId, EventId, FiringId, KeyId, ProjectId, ScheduleId, TimerId, TriggerId,
-    TypedId,
+    ActionId, CalendarId, EventId, FiringId, KeyId, OperationId, ProjectId, ScheduleId, TimerId,
+    TriggerId, TypedId,
 };
 
 use super::action::Action;
@@ -13,6 +13,7 @@ use super::error::Result;
 use super::event::Event;
 use super::firing::Firing;
 use super::loader::{app, caller};
+use super::operation::Operation;
 use super::project::Project;
 use super::schedule::Schedule;
 use super::timer::Timer;
@@ -20,7 +21,7 @@ use super::trigger::Trigger;
 use crate::error::Error;
 use crate::limits::NODES_MAX;
 use crate::service::{
-    Scope, action, api_key, calendar, event, firing, project, schedule, timer, trigger,
+    Scope, action, api_key, calendar, event, firing, operation, project, schedule, timer, trigger,
 };
 
 /// Anything that has an id.
@@ -41,6 +42,8 @@ pub enum Node {
     Event(Event),
     /// A firing.
     Firing(Firing),
+    /// An operation.
+    Operation(Operation),
     /// A project.
     Project(Project),
     /// A schedule.
@@ -108,6 +111,9 @@ async fn find(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         }
         KeyId::PREFIX => {
             api_key::find(app, caller, KeyId(uuid)).await?.map(|row| ApiKey(row).into())
+        }
+        OperationId::PREFIX => {
+            operation::find(app, caller, OperationId(uuid)).await?.map(|row| Operation(row).into())
         }
         ProjectId::PREFIX => {
             project::find(app, caller, ProjectId(uuid)).await?.map(|row| Project(row).into())

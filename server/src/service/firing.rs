@@ -299,6 +299,18 @@ pub(super) async fn insert(
     store::insert(change, rows).await
 }
 
+/// Cancels a firing that the caller has locked.
+pub(super) async fn cancel_one(
+    app: &App,
+    change: &Change,
+    caller: &Caller,
+    before: &row::Model,
+    now: Instant,
+) -> Result<()> {
+    let name = trigger_name(change, before).await?;
+    cancel_row(app, change, caller, before, name.as_deref(), now).await.map(drop)
+}
+
 /// Cancels what was accepted for a trigger that is deleted.
 pub(super) async fn cancel_of_trigger(
     app: &App,
@@ -473,13 +485,18 @@ async fn finish(
 }
 
 /// What the log says of a firing that a client asked for.
-fn accepted(app: &App, caller: &Caller, row: &row::Model, trigger: Option<&str>) -> log::Model {
+pub(super) fn accepted(
+    app: &App,
+    caller: &Caller,
+    row: &row::Model,
+    trigger: Option<&str>,
+) -> log::Model {
     let stamp = stamp(app.ids().make(), caller.project);
     let actor = Some(caller.by.to_string());
     log::Model { actor, ..of_firing(stamp, "firing.accepted", row, trigger) }
 }
 
-async fn trigger_name(change: &Change, row: &row::Model) -> Result<Option<String>> {
+pub(super) async fn trigger_name(change: &Change, row: &row::Model) -> Result<Option<String>> {
     let Some(id) = row.trigger_id else { return Ok(None) };
     Ok(triggers::get(change, row.project_id, id).await?.map(|trigger| trigger.name))
 }

@@ -2,7 +2,7 @@
 //! `record.rs`, `plan.rs` and `sweep.rs`.
 
 use entity::firing::{Cause, Column, Entity, Model, Status};
-use entity::{FiringId, Instant, ProjectId, ScheduleId, TriggerId, TypedId};
+use entity::{FiringId, Instant, OperationId, ProjectId, ScheduleId, TriggerId, TypedId};
 use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait,
@@ -22,6 +22,8 @@ pub struct Filter {
     pub trigger: Option<Comparator<TriggerId>>,
     /// By schedule.
     pub schedule: Option<Comparator<ScheduleId>>,
+    /// By the operation that made it.
+    pub operation: Option<Comparator<OperationId>>,
     /// By status.
     pub status: Option<Comparator<Status>>,
     /// By cause.
@@ -213,6 +215,7 @@ fn condition(filter: &Filter, backend: DbBackend) -> Condition {
     add! {
         trigger => TriggerId with compare;
         schedule => ScheduleId with compare;
+        operation => OperationId with compare;
         status => Status with compare;
         cause => Cause with compare;
         created_at => CreatedAt with compare;

@@ -43,6 +43,7 @@ pub mod forecast;
 pub mod health;
 pub mod idempotency;
 pub mod installation;
+pub mod operation;
 pub mod overlap;
 pub mod page;
 mod partition;

@@ -48,6 +48,13 @@ pub async fn delete_firings(change: &Change, until: Instant) -> Result<u64> {
     Ok(change.tx().execute_raw(limited(change, &firings, until)).await?.rows_affected())
 }
 
+/// Deletes a batch of operations that ended at or before `until`.
+pub async fn delete_operations(change: &Change, until: Instant) -> Result<u64> {
+    let sql = "DELETE FROM operation WHERE id IN (SELECT id FROM operation \
+               WHERE finished_at <= ? ORDER BY finished_at LIMIT ?)";
+    Ok(change.tx().execute_raw(limited(change, sql, until)).await?.rows_affected())
+}
+
 /// Deletes a batch of idempotency keys that were used at or before `until`.
 pub async fn delete_idempotency(change: &Change, until: Instant) -> Result<u64> {
     let sql = "DELETE FROM idempotency WHERE (project_id, key) IN (SELECT project_id, key \

@@ -158,6 +158,12 @@ impl Writer<'_> {
             ("JSON", _) => "{}".to_owned(),
             ("Duration", "step") => r#""P1D""#.to_owned(),
             ("Duration", _) => r#""PT1H""#.to_owned(),
+            ("DateTime", "from") if self.root == "triggerBackfill" => {
+                r#""2026-01-01T00:00:00Z""#.to_owned()
+            }
+            ("DateTime", "until") if self.root == "triggerBackfill" => {
+                r#""2026-01-02T00:00:00Z""#.to_owned()
+            }
             ("DateTime", _) => r#""2027-01-01T00:00:00Z""#.to_owned(),
             ("ID", _) => format!("{:?}", self.own[prefix_of(self.root, name)]),
             (_, "email") => r#""ada@example.com""#.to_owned(),
@@ -181,6 +187,7 @@ fn prefix_of(root: &str, name: &str) -> &'static str {
         ("calendar", "cal"),
         ("event", "evt"),
         ("firing", "frg"),
+        ("operation", "opr"),
         ("project", "prj"),
         ("schedule", "sch"),
         ("timer", "tmr"),

@@ -15,6 +15,8 @@ pub struct FiringFilter {
     pub trigger_id: Option<IdComparator>,
     /// By the id of the schedule.
     pub schedule_id: Option<IdComparator>,
+    /// By the id of the operation that made it.
+    pub operation_id: Option<IdComparator>,
     /// By status.
     pub status: Option<FiringStatusComparator>,
     /// By cause.
@@ -110,6 +112,7 @@ pub fn checked(filter: FiringFilter) -> crate::error::Result<Filter> {
     Ok(Filter {
         trigger: filter.trigger_id.map(|ids| ids.check("filter.triggerId")).transpose()?,
         schedule: filter.schedule_id.map(|ids| ids.check("filter.scheduleId")).transpose()?,
+        operation: filter.operation_id.map(|ids| ids.check("filter.operationId")).transpose()?,
         status: filter.status.map(Into::into),
         cause: filter.cause.map(Into::into),
         created_at: filter.created_at.map(Into::into),

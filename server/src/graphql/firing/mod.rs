@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Object, SimpleObject, Subscription};
 use entity::firing::{Cause, Model, Status};
-use entity::{ActionId, FiringId, TriggerId};
+use entity::{ActionId, FiringId, OperationId, TriggerId};
 use futures_util::{FutureExt as _, Stream, stream};
 
 use crate::domain::page::PageArgs;
@@ -173,6 +173,19 @@ impl Firing {
     /// The timer that it is; null when it is none.
     async fn timer(&self) -> Option<Timer> {
         (self.0.cause == Cause::Timer).then(|| Timer(self.0.clone()))
+    }
+
+    /// The firing that ran when its turn came, so that it waits until its trigger runs none; null
+    /// when it waits for nothing of that kind.
+    async fn blocked_by(&self, ctx: &Context<'_>) -> Result<Option<Firing>> {
+        let blocked_by = self.0.blocked_by.filter(|_| self.0.status == Status::Scheduled);
+        let Some(id) = blocked_by else { return Ok(None) };
+        Ok(load(ctx, FiringKey(self.0.project_id, id)).await?.map(Firing))
+    }
+
+    /// The id of the operation that made it; null when none did.
+    async fn operation_id(&self) -> Option<ID> {
+        self.0.operation_id.map(|id: OperationId| id.to_string().into())
     }
 
     /// The instant that it stands for.

@@ -158,6 +158,15 @@ pub struct ScheduleResumeInput {
     pub id: ID,
 }
 
+/// A schedule to fire.
+#[derive(InputObject)]
+pub struct ScheduleFireInput {
+    /// Which.
+    pub id: ID,
+    /// A repeat with the same key and input within 24 h fires nothing new.
+    pub idempotency_key: Option<String>,
+}
+
 /// Which schedules a list shows; every set condition must hold.
 #[derive(InputObject, Default)]
 pub struct ScheduleFilter {

@@ -1,17 +1,18 @@
 //! Schedules, to change.
 
 use async_graphql::{Context, ID, Object};
-use entity::ScheduleId;
 use entity::schedule::Model;
+use entity::{ScheduleId, firing};
 
 use crate::graphql::error::{Result, parse_id, payload, said};
+use crate::graphql::firing::Firing;
 use crate::graphql::loader::{app, caller};
 use crate::graphql::trigger::payload_of;
 use crate::service::schedule::{self, Update};
 
 use super::Schedule;
 use super::input::{
-    ScheduleCreateInput, ScheduleDeleteInput, ScheduleInput, SchedulePauseInput,
+    ScheduleCreateInput, ScheduleDeleteInput, ScheduleFireInput, ScheduleInput, SchedulePauseInput,
     ScheduleResumeInput, ScheduleUpdateInput,
 };
 
@@ -52,6 +53,14 @@ payload!(
     ScheduleDeletePayload {
         /// The id of the schedule that is gone.
         deleted_id: ID = ScheduleId => |id| id.to_string().into()
+    }
+);
+
+payload!(
+    /// What `scheduleFire` came to.
+    ScheduleFirePayload {
+        /// The firing.
+        firing: Firing = firing::Model => Firing
     }
 );
 
@@ -117,6 +126,20 @@ impl ScheduleMutation {
             Err(error) => Err(error),
         };
         ScheduleResumePayload::of(done)
+    }
+
+    /// Fires the trigger of a schedule now, with the schedule's payload, also while it is paused.
+    /// Nothing of the schedule changes.
+    async fn schedule_fire(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What is asked for.")] input: ScheduleFireInput,
+    ) -> Result<Option<ScheduleFirePayload>> {
+        let done = match parse_id("id", &input.id) {
+            Ok(id) => schedule::fire(app(ctx), caller(ctx), id, input.idempotency_key).await,
+            Err(error) => Err(error),
+        };
+        ScheduleFirePayload::of(done)
     }
 }
 

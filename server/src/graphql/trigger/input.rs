@@ -129,6 +129,30 @@ pub struct TriggerFireInput {
     pub idempotency_key: Option<String>,
 }
 
+/// A past range to fire for.
+#[derive(InputObject)]
+pub struct TriggerBackfillInput {
+    /// Which.
+    pub trigger_id: ID,
+    /// For the instants of this schedule; of all of the trigger's when not said.
+    pub schedule_id: Option<ID>,
+    /// The first instant of the range.
+    pub from: DateTime,
+    /// The first instant after the range; not in the future.
+    pub until: DateTime,
+    /// Leaves out the instants that fired already, or still will.
+    #[graphql(default)]
+    pub only_missing: bool,
+    /// What becomes of its firings while an earlier one runs. When not said, they wait for one
+    /// another, unless the trigger says ALLOW.
+    pub overlap: Option<OverlapPolicy>,
+    /// Begins nothing: only says what it would come to.
+    #[graphql(default)]
+    pub dry_run: bool,
+    /// A repeat with the same key and input within 24 h begins nothing new.
+    pub idempotency_key: Option<String>,
+}
+
 /// Which triggers a list shows; every set condition must hold.
 #[derive(InputObject, Default)]
 pub struct TriggerFilter {

@@ -10,17 +10,19 @@ use crate::graphql::action::body;
 use crate::graphql::error::{Result, UserError, parse_id, payload, said, settle};
 use crate::graphql::firing::Firing;
 use crate::graphql::loader::{app, caller};
+use crate::graphql::operation::Operation;
 use crate::graphql::scalar::{DateTime, Json};
 use crate::graphql::schedule::ScheduleInput;
 use crate::graphql::stage_path::StagePath;
+use crate::service::backfill::{Backfill, Begun, Which, begin};
 use crate::service::firing::{Fire, Fired, Mode, When, fire};
 use crate::service::trigger;
 use crate::service::trigger::{Create, Runs, Secret, Update};
 
 use super::Trigger;
 use super::input::{
-    TriggerActionInput, TriggerCreateInput, TriggerDeleteInput, TriggerFireInput,
-    TriggerPauseInput, TriggerResumeInput, TriggerUpdateInput,
+    TriggerActionInput, TriggerBackfillInput, TriggerCreateInput, TriggerDeleteInput,
+    TriggerFireInput, TriggerPauseInput, TriggerResumeInput, TriggerUpdateInput,
 };
 
 payload!(
@@ -71,6 +73,21 @@ pub struct TriggerFirePayload {
     /// When it runs, or on a dry run would.
     due_at: Option<DateTime>,
     /// What is wrong with the input; empty when the trigger was fired, or would have been.
+    user_errors: Vec<UserError>,
+}
+
+/// What `triggerBackfill` came to.
+#[derive(async_graphql::SimpleObject)]
+pub struct TriggerBackfillPayload {
+    /// The operation that works it off; null on a dry run.
+    operation: Option<Operation>,
+    /// Instants of the range, those that are left out included.
+    total: Option<i32>,
+    /// The first of them; null when there is none, and in the answer to a repeat.
+    first: Option<DateTime>,
+    /// The last of them; null when there is none, and in the answer to a repeat.
+    last: Option<DateTime>,
+    /// What is wrong with the input; empty when the backfill was begun, or would have been.
     user_errors: Vec<UserError>,
 }
 
@@ -155,6 +172,32 @@ impl TriggerMutation {
         };
         Ok(Some(answer))
     }
+
+    /// Fires a trigger for the instants of a past range of its schedules: `from` inclusive, `until`
+    /// exclusive. It is worked off step by step; the operation says how far.
+    async fn trigger_backfill(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What is asked for.")] input: TriggerBackfillInput,
+    ) -> Result<Option<TriggerBackfillPayload>> {
+        let answer = match settle(backfill_one(ctx, input).await)? {
+            Ok(begun) => TriggerBackfillPayload {
+                operation: begun.operation.map(Operation),
+                total: Some(i32::try_from(begun.total).unwrap_or(i32::MAX)),
+                first: begun.first.map(Into::into),
+                last: begun.last.map(Into::into),
+                user_errors: Vec::new(),
+            },
+            Err(user_errors) => TriggerBackfillPayload {
+                operation: None,
+                total: None,
+                first: None,
+                last: None,
+                user_errors,
+            },
+        };
+        Ok(Some(answer))
+    }
 }
 
 async fn create(ctx: &Context<'_>, input: TriggerCreateInput) -> crate::error::Result<Model> {
@@ -223,6 +266,23 @@ async fn fire_one(ctx: &Context<'_>, input: TriggerFireInput) -> crate::error::R
     };
     let mode = if input.dry_run { Mode::DryRun } else { Mode::Real };
     fire(app(ctx), caller(ctx), fire_input, mode).await
+}
+
+async fn backfill_one(
+    ctx: &Context<'_>,
+    input: TriggerBackfillInput,
+) -> crate::error::Result<Begun> {
+    let asked = Backfill {
+        trigger: parse_id("triggerId", &input.trigger_id)?,
+        schedule: input.schedule_id.map(|id| parse_id("scheduleId", &id)).transpose()?,
+        from: input.from.0,
+        until: input.until.0,
+        which: if input.only_missing { Which::Missing } else { Which::All },
+        overlap: input.overlap.map(Into::into),
+        idempotency_key: input.idempotency_key,
+    };
+    let mode = if input.dry_run { Mode::DryRun } else { Mode::Real };
+    begin(app(ctx), caller(ctx), asked, mode).await
 }
 
 /// A payload that was said, null included.

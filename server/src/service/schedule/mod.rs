@@ -28,11 +28,13 @@ use crate::store::{
 
 mod draft;
 pub mod explain;
+mod fire;
 pub mod simulation;
 mod spec;
 
 pub use draft::Draft;
 pub(super) use draft::{check_count, check_draft, insert, payload_problems};
+pub use fire::fire;
 pub use spec::{
     Preview, PreviewInstant, SpecInput, plan_of, policy_of, preview, timetable_of, upcoming,
 };

@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use entity::{
     ProjectId, action, action_version, api_key, attempt, calendar, event, firing, idempotency,
-    project, schedule, schedule_calendar, trigger, trigger_version,
+    operation, project, schedule, schedule_calendar, trigger, trigger_version,
 };
 use futures_util::TryStreamExt as _;
 use sea_orm::sea_query::{ColumnType, SelectStatement};
@@ -63,6 +63,7 @@ pub(super) fn all() -> Vec<Box<dyn Table>> {
         Of::boxed(|id| of::<calendar::Entity>(id, calendar::Column::ProjectId)),
         Of::boxed(|id| of::<schedule::Entity>(id, schedule::Column::ProjectId)),
         Of::boxed(calendars_of_schedules),
+        Of::boxed(|id| of::<operation::Entity>(id, operation::Column::ProjectId)),
         Of::boxed(|id| of::<firing::Entity>(id, firing::Column::ProjectId)),
         Of::boxed(|id| of::<attempt::Entity>(id, attempt::Column::ProjectId)),
         Of::boxed(keys_of_clients),

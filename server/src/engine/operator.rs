@@ -1,0 +1,72 @@
+//! The operator: takes the steps of operations, which are long and go on over restarts.
+//!
+//! Each step is one small change; whoever holds the operation's row takes it, so that any number
+//! of processes may work at once.
+
+use crate::app::App;
+use crate::bus::Listener;
+use crate::domain::outbox::Notice;
+use crate::error::Result;
+use crate::limits::{OPERATION_MS, OPERATION_STEPS_MAX, SWEEP_MS};
+use crate::service::{backfill, operation};
+
+/// See the module.
+pub struct Operator {
+    app: App,
+}
+
+/// What one pass did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Operations that go on.
+    pub operations: usize,
+    /// Instants that were worked off.
+    pub worked_off: usize,
+}
+
+impl Operator {
+    /// An operator over `app`.
+    #[must_use]
+    pub fn new(app: &App) -> Self {
+        Self { app: app.clone() }
+    }
+
+    /// Takes steps until shutdown begins.
+    pub async fn run(&self) {
+        let mut listener = self.app.bus().listen();
+        let shutdown = self.app.shutdown().clone();
+        while !shutdown.is_begun() {
+            let done = self.run_once().await;
+            if let Err(error) = &done {
+                tracing::error!(%error, "an operation failed to go on; it will be tried again");
+            }
+            let report = done.unwrap_or_default();
+            if 0 < report.worked_off {
+                continue;
+            }
+            let pause_ms = if report.operations == 0 { SWEEP_MS } else { OPERATION_MS };
+            tokio::select! {
+                () = self.app.clock().pause(pause_ms) => {}
+                () = begun(&mut listener) => {}
+                () = shutdown.begun() => {}
+            }
+        }
+    }
+
+    /// One step of each operation that goes on, `OPERATION_STEPS_MAX` at most.
+    ///
+    /// # Errors
+    /// The database's own; the next pass goes on where this one stopped.
+    pub async fn run_once(&self) -> Result<Report> {
+        let running = operation::running(&self.app, OPERATION_STEPS_MAX).await?;
+        let mut report = Report { operations: running.len(), worked_off: 0 };
+        for (project, id) in running {
+            report.worked_off += backfill::step(&self.app, project, id).await?;
+        }
+        Ok(report)
+    }
+}
+
+async fn begun(listener: &mut Listener) {
+    while !matches!(listener.next().await, None | Some(Notice::Replan)) {}
+}

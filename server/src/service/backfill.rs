@@ -1,0 +1,383 @@
+//! Backfill: firings for the instants of a past range, worked off a step at a time.
+//!
+//! A step is one change: it holds the operation's row, looks at some instants after its position,
+//! makes firings of them, and moves the position. So a process that dies leaves a step whole or not
+//! made, any number of processes may work at once, and an instant is neither left out nor fired
+//! twice (the unique index of (operation, schedule, instant) holds it to that).
+//!
+//! **Back-pressure**: at most [`BACKFILL_OPEN_MAX`] firings of an operation are not over at a time,
+//! so that a backfill of a year is no queue of a year. It is completed when its last firing is over.
+//!
+//! The instants are those of the schedules' plans as they are when they are looked at.
+
+use entity::firing::{self as firings, Cause};
+use entity::operation::{self as row, Kind, Status};
+use entity::trigger::Overlap;
+use entity::{Instant, OperationId, ProjectId, ScheduleId, TriggerId, schedule};
+use futures_util::FutureExt as _;
+use serde::{Deserialize, Serialize};
+
+use super::once::Once;
+use super::schedule::plan_of;
+use super::{Caller, Scope, firing, operation};
+use crate::app::App;
+use crate::domain::outbox::Notice;
+use crate::domain::plan::Plan;
+use crate::domain::text::Check;
+use crate::error::{Error, Result, refuse_if_any};
+use crate::limits::{BACKFILL_INSTANTS_MAX, BACKFILL_OPEN_MAX, BACKFILL_STEP_INSTANTS_MAX};
+use crate::store::{
+    Change, Lock, Origin, operation as store, schedule as schedules, trigger as triggers,
+};
+
+/// A range to fire for.
+#[derive(Clone, Debug, Serialize)]
+pub struct Backfill {
+    /// What fires.
+    pub trigger: TriggerId,
+    /// For which of its schedules; for all when not said.
+    pub schedule: Option<ScheduleId>,
+    /// The first instant of the range.
+    pub from: Instant,
+    /// The first instant after the range.
+    pub until: Instant,
+    /// Which instants of the range.
+    pub which: Which,
+    /// What becomes of its firings while an earlier one runs.
+    pub overlap: Option<Overlap>,
+    /// See [`Once`].
+    pub idempotency_key: Option<String>,
+}
+
+/// Which instants of a range are fired for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Which {
+    /// Each, also those that fired already.
+    All,
+    /// Those that neither fired nor will.
+    Missing,
+}
+
+/// What a backfill comes to.
+#[derive(Clone, Debug)]
+pub struct Begun {
+    /// The operation; none on a dry run.
+    pub operation: Option<row::Model>,
+    /// Instants of the range, those that are left out included.
+    pub total: u64,
+    /// The first of them.
+    pub first: Option<Instant>,
+    /// The last of them.
+    pub last: Option<Instant>,
+}
+
+/// Begins a backfill, or with `mode` DryRun only says what it would come to.
+///
+/// # Errors
+/// Every problem of the input; not found; a conflict with a test trigger, or when too many
+/// operations go on.
+pub async fn begin(
+    app: &App,
+    caller: &Caller,
+    input: Backfill,
+    mode: firing::Mode,
+) -> Result<Begun> {
+    caller.require(Scope::Write)?;
+    let once = Once::new(input.idempotency_key.clone(), "triggerBackfill", &input)?;
+    let now = app.clock().now();
+    if mode == firing::Mode::Real
+        && let Some(ids) = once.answered(app.store(), caller.project, now).await?
+    {
+        let found = store::find(app.store(), caller.project, ids[0]).await?;
+        let row = found.ok_or_else(|| Error::not_found("idempotencyKey", "operation", ids[0]))?;
+        return Ok(Begun { total: row.total.unsigned_abs(), ..Begun::of(row) });
+    }
+    let (app, caller) = (app.clone(), caller.clone());
+    let db = app.store().clone();
+    db.change(Origin::Edit, move |change| {
+        async move {
+            if mode == firing::Mode::Real
+                && let Some(ids) = once.repeated(change, caller.project, now).await?
+            {
+                let found = store::get(change, caller.project, ids[0]).await?;
+                return found
+                    .map(Begun::of)
+                    .ok_or_else(|| Error::not_found("idempotencyKey", "operation", ids[0]));
+            }
+            change.lock(Lock::DefinitionsShared(caller.project)).await?;
+            let (range, overlap) = check(change, &caller, &input, now).await?;
+            let mut begun = range.begun(&input)?;
+            if mode == firing::Mode::DryRun {
+                return Ok(begun);
+            }
+            let asked = Asked {
+                schedules: range.rows.iter().map(|row| row.id).collect(),
+                from: input.from,
+                until: input.until,
+                which: input.which,
+                overlap,
+            };
+            let position = Position { schedule: 0, next: input.from };
+            let row = row::Model {
+                id: app.ids().make(),
+                project_id: caller.project,
+                kind: Kind::Backfill,
+                status: Status::Running,
+                trigger_id: Some(input.trigger),
+                total: i64::try_from(begun.total).unwrap_or(i64::MAX),
+                done: 0,
+                made: 0,
+                started_by: caller.by.to_string(),
+                error: None,
+                created_at: now,
+                finished_at: None,
+                input: to_text(&asked)?,
+                position: to_text(&position)?,
+            };
+            operation::begin(&app, change, &caller, &row).await?;
+            once.remember(change, caller.project, &[row.id], now).await?;
+            change.notify(Notice::Replan);
+            begun.operation = Some(row);
+            Ok(begun)
+        }
+        .boxed()
+    })
+    .await
+}
+
+/// Takes one step of an operation, unless somebody else does; how many instants it worked off.
+///
+/// # Errors
+/// The database's own; nothing was changed then.
+pub async fn step(app: &App, project: ProjectId, id: OperationId) -> Result<usize> {
+    let app = app.clone();
+    let db = app.store().clone();
+    db.change(Origin::Engine, move |change| {
+        async move {
+            change.lock(Lock::DefinitionsShared(project)).await?;
+            let Some(row) = store::get_idle(change, project, id).await? else { return Ok(0) };
+            advance(&app, change, row, app.clock().now()).await
+        }
+        .boxed()
+    })
+    .await
+}
+
+/// What was asked for, as it is stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Asked {
+    schedules: Vec<ScheduleId>,
+    from: Instant,
+    until: Instant,
+    which: Which,
+    overlap: Option<Overlap>,
+}
+
+/// How far it has come, as it is stored: the instants of the schedules before this one, and of this
+/// one before `next`, are done.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Position {
+    schedule: usize,
+    next: Instant,
+}
+
+/// The schedules of a range with their plans.
+struct Range {
+    rows: Vec<schedule::Model>,
+    plans: Vec<Plan>,
+}
+
+impl Range {
+    fn begun(&self, input: &Backfill) -> Result<Begun> {
+        let (from, until) = (input.from, input.until);
+        let total = self.plans.iter().map(|plan| plan.count(from, until)).sum();
+        if BACKFILL_INSTANTS_MAX < total {
+            let message = format!(
+                "expected a range of at most {BACKFILL_INSTANTS_MAX} instants; this one has {total}"
+            );
+            return Err(Error::invalid("until", message));
+        }
+        let first = self.plans.iter().filter_map(|plan| first_of(plan, from, until)).min();
+        let last = self.plans.iter().filter_map(|plan| last_of(plan, from, until)).max();
+        Ok(Begun { operation: None, total, first, last })
+    }
+}
+
+impl Begun {
+    fn of(row: row::Model) -> Self {
+        let total = row.total.unsigned_abs();
+        Self { operation: Some(row), total, first: None, last: None }
+    }
+}
+
+/// What the range is made of, and what becomes of overlap in it.
+async fn check(
+    change: &Change,
+    caller: &Caller,
+    input: &Backfill,
+    now: Instant,
+) -> Result<(Range, Option<Overlap>)> {
+    let mut check = Check::new();
+    if input.until <= input.from {
+        check.problem("until", "expected an instant after from");
+    }
+    if now < input.until {
+        check.problem("until", format!("expected an instant that is past, at most {now}"));
+    }
+    refuse_if_any(check.problems)?;
+    let trigger = triggers::get(change, caller.project, input.trigger).await?;
+    let trigger = trigger.ok_or_else(|| Error::not_found("triggerId", "trigger", input.trigger))?;
+    if trigger.is_test {
+        let message = "expected a trigger that is no test: a test trigger fires exactly once";
+        return Err(Error::conflict("triggerId", message));
+    }
+    let mut rows = schedules::get_of_trigger(change, caller.project, trigger.id).await?;
+    if let Some(id) = input.schedule {
+        rows.retain(|row| row.id == id);
+        if rows.is_empty() {
+            return Err(Error::not_found("scheduleId", "schedule", id));
+        }
+    }
+    if rows.is_empty() {
+        return Err(Error::conflict("triggerId", "expected a trigger that has schedules"));
+    }
+    let plans = rows.iter().map(plan_of).collect::<Result<Vec<Plan>>>()?;
+    // One after another and none skipped, unless the trigger's firings stand alone.
+    let overlap = match (input.overlap, trigger.overlap) {
+        (Some(overlap), _) => Some(overlap),
+        (None, Overlap::Allow) => None,
+        (None, _) => Some(Overlap::BufferAll),
+    };
+    Ok((Range { rows, plans }, overlap))
+}
+
+async fn advance(app: &App, change: &Change, mut row: row::Model, now: Instant) -> Result<usize> {
+    let project = row.project_id;
+    let asked: Asked = from_text(&row.input)?;
+    let mut position: Position = from_text(&row.position)?;
+    let open = store::count_open(change, project, row.id).await?;
+    let open = usize::try_from(open).unwrap_or(usize::MAX);
+    let Some(id) = asked.schedules.get(position.schedule).copied() else {
+        if open == 0 {
+            let belfry = Caller::belfry(project);
+            operation::end(app, change, &belfry, row, Status::Completed, now).await?;
+        }
+        return Ok(0);
+    };
+    let room = BACKFILL_OPEN_MAX.saturating_sub(open);
+    if room == 0 {
+        return Ok(0);
+    }
+    let Some(schedule) = schedules::get(change, project, id).await? else {
+        row.error = Some(format!("{id} was deleted"));
+        operation::end(app, change, &Caller::belfry(project), row, Status::Failed, now).await?;
+        return Ok(0);
+    };
+    let plan = plan_of(&schedule)?;
+    let looked = instants(&plan, position.next, asked.until);
+    let missing = match asked.which {
+        Which::All => looked.clone(),
+        Which::Missing => missing(change, &schedule, &looked).await?,
+    };
+    let taken = &missing[..missing.len().min(room)];
+    let is_over = taken.len() == missing.len();
+    // Past what was taken, or past all that was looked at.
+    let last = if is_over { looked.last() } else { taken.last() };
+    let passed = looked.iter().filter(|at| Some(*at) <= last).count();
+    make(app, change, (&row, &asked), &schedule, taken, now).await?;
+    row.done = row.done.saturating_add(i64::try_from(passed).unwrap_or(i64::MAX));
+    row.made = row.made.saturating_add(i64::try_from(taken.len()).unwrap_or(i64::MAX));
+    position = match last {
+        Some(last) if !is_over || looked.len() == BACKFILL_STEP_INSTANTS_MAX => {
+            Position { next: last.plus_ms(1), ..position }
+        }
+        _ => Position { schedule: position.schedule + 1, next: asked.from },
+    };
+    row.position = to_text(&position)?;
+    store::set(change, &row).await?;
+    Ok(passed)
+}
+
+/// Those of `looked` that have no firing which was, is or will be executed.
+async fn missing(
+    change: &Change,
+    schedule: &schedule::Model,
+    looked: &[Instant],
+) -> Result<Vec<Instant>> {
+    let (Some(first), Some(last)) = (looked.first(), looked.last()) else { return Ok(Vec::new()) };
+    let range = (*first, *last);
+    let mut present = store::get_present(change, schedule.project_id, schedule.id, range).await?;
+    present.sort_unstable();
+    let is_missing = |at: &Instant| present.binary_search(at).is_err();
+    Ok(looked.iter().copied().filter(is_missing).collect())
+}
+
+async fn make(
+    app: &App,
+    change: &Change,
+    (row, asked): (&row::Model, &Asked),
+    schedule: &schedule::Model,
+    instants: &[Instant],
+    now: Instant,
+) -> Result<()> {
+    let caller = Caller::belfry(row.project_id);
+    if instants.is_empty() {
+        return Ok(());
+    }
+    let model = firing::accept(change, app, &caller, schedule.trigger_id, now, now).await?;
+    let made = instants.iter().map(|at| {
+        let id = app.ids().make();
+        firings::Model {
+            id,
+            root_id: id,
+            cause: Cause::Backfill,
+            nominal_at: *at,
+            schedule_id: Some(schedule.id),
+            schedule_kind: Some(schedule.kind),
+            operation_id: Some(row.id),
+            overlap: asked.overlap,
+            payload: schedule.payload.clone(),
+            ..model.clone()
+        }
+    });
+    firing::insert(change, row.project_id, made.collect()).await
+}
+
+/// The instants of a plan from `from` on and before `until`, as many as one step looks at. The one
+/// place that walks over them.
+fn instants(plan: &Plan, from: Instant, until: Instant) -> Vec<Instant> {
+    std::iter::successors(plan.next_after(from.plus_ms(-1)), |last| plan.next_after(*last))
+        .take_while(|at| *at < until)
+        .take(BACKFILL_STEP_INSTANTS_MAX)
+        .collect()
+}
+
+fn first_of(plan: &Plan, from: Instant, until: Instant) -> Option<Instant> {
+    plan.next_after(from.plus_ms(-1)).filter(|at| *at < until)
+}
+
+/// The last instant of a plan in a range, found by halving: counting does not walk.
+fn last_of(plan: &Plan, from: Instant, until: Instant) -> Option<Instant> {
+    let (mut low, mut high) = (from.millis(), until.millis());
+    if plan.count(from, until) == 0 {
+        return None;
+    }
+    while low + 1 < high {
+        let middle = low + (high - low) / 2;
+        if 0 < plan.count(Instant::from_millis(middle), until) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    Some(Instant::from_millis(low))
+}
+
+fn to_text(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| Error::Internal(error.to_string()))
+}
+
+fn from_text<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T> {
+    let fault = |error: serde_json::Error| Error::Internal(format!("a stored operation: {error}"));
+    serde_json::from_str(text).map_err(fault)
+}

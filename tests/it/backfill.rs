@@ -1,0 +1,286 @@
+//! Backfill: firings for the instants of a past range, worked off by an operation.
+
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+use tests::{Answer, Receiver};
+
+use crate::TestApp;
+use crate::operation::{ask, cron, done, every, lines, list, log, past, refused, scheduled, text};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const BEGUN: &str = "operation { id } total first last";
+/// Firings of one operation that are not over at a time.
+const OPEN_MAX: usize = 200;
+
+/// Begins a backfill; the operation's id.
+async fn backfill(app: &TestApp, input: Value) -> String {
+    text(&done(app, "triggerBackfill", BEGUN, input).await["operation"]["id"])
+}
+
+fn range(trigger: &str, from: &str, until: &str) -> Value {
+    json!({ "triggerId": trigger, "from": format!("2026-{from}Z"),
+        "until": format!("2026-{until}Z") })
+}
+
+fn with(mut input: Value, name: &str, value: Value) -> Value {
+    input[name] = value;
+    input
+}
+
+async fn operation(app: &TestApp, id: &str) -> String {
+    let query = "query($id: ID!) { operation(id: $id) { kind status total done made error } }";
+    let found = ask(app, "operation", query, json!({ "id": id })).await;
+    let error = found["error"].as_str().map_or(String::new(), |error| format!(", {error}"));
+    format!(
+        "{} {}, {} of {} done, {} made{error}",
+        text(&found["kind"]),
+        text(&found["status"]),
+        found["done"],
+        found["total"],
+        found["made"]
+    )
+}
+
+/// The instants that an operation fired for, with what became of each, oldest first.
+async fn made(app: &TestApp, id: &str) -> Vec<String> {
+    let query = "query($id: ID!, $after: String) { firings(first: 100, after: $after,
+        filter: { operationId: { eq: $id } }, orderBy: { field: NOMINAL_AT, direction: ASC }) {
+        nodes { nominalAt cause status } pageInfo { hasNextPage endCursor } } }";
+    let (mut shown, mut after) = (Vec::new(), Value::Null);
+    loop {
+        let page = ask(app, "firings", query, json!({ "id": id, "after": after })).await;
+        shown.extend(list(&page["nodes"]).iter().map(|row| {
+            assert_eq!(row["cause"], "BACKFILL");
+            let at = text(&row["nominalAt"]);
+            format!("{} {}", at.trim_start_matches("2026-"), text(&row["status"]))
+        }));
+        if page["pageInfo"]["hasNextPage"] == json!(false) {
+            return shown;
+        }
+        after = page["pageInfo"]["endCursor"].clone();
+    }
+}
+
+#[tokio::test]
+async fn each_instant_of_a_range_is_fired_for() {
+    let app = TestApp::start().await;
+    let receiver = Receiver::start().await;
+    let stage = json!({ "name": "post", "config": { "http": { "url": receiver.url("/") } } });
+    let input = json!({ "name": "daily", "action": { "inline": { "stages": [stage] } },
+        "schedules": [{ "spec": cron("0 12 * * *"), "payload": { "kind": "day" } }] });
+    let created = done(&app, "triggerCreate", "trigger { id }", input).await;
+    let id = text(&created["trigger"]["id"]);
+    // From is inclusive, until is not.
+    let input = range(&id, "02-01T12:00:00", "02-04T12:00:00");
+    let dry = with(input.clone(), "dryRun", json!(true));
+    let dry = done(&app, "triggerBackfill", BEGUN, dry).await;
+    assert_snapshot!(dry.to_string(), @r#"{"first":"2026-02-01T12:00:00Z","last":"2026-02-03T12:00:00Z","operation":null,"total":3,"userErrors":[]}"#);
+    let operation_id = backfill(&app, input).await;
+    assert_snapshot!(operation(&app, &operation_id).await, @"BACKFILL RUNNING, 0 of 3 done, 0 made");
+    app.work().await;
+    assert_snapshot!(operation(&app, &operation_id).await, @"BACKFILL COMPLETED, 3 of 3 done, 3 made");
+    assert_snapshot!(lines(&made(&app, &operation_id).await), @r"
+    02-01T12:00:00Z COMPLETED
+    02-02T12:00:00Z COMPLETED
+    02-03T12:00:00Z COMPLETED
+    ");
+    assert_eq!(receiver.bodies(), [r#"{"kind":"day"}"#; 3]);
+    assert_snapshot!(lines(&log(&app, "operation.").await), @r"
+    operation.started: operation backfill, 0 of 3 instants by a key
+    operation.completed: operation backfill, 3 of 3 instants by belfry
+    ");
+}
+
+#[tokio::test]
+async fn only_what_is_missing_is_fired_for() {
+    let app = TestApp::start().await;
+    let (id, schedule) = scheduled(&app, "hourly", cron("0 * * * *")).await;
+    app.advance(HOUR).await;
+    done(&app, "schedulePause", "schedule { id }", json!({ "id": schedule })).await;
+    for _ in 0..3 {
+        app.advance(HOUR).await;
+    }
+    done(&app, "scheduleResume", "schedule { id }", json!({ "id": schedule })).await;
+    app.advance(HOUR).await;
+    app.pass(Duration::from_secs(1));
+    assert_snapshot!(lines(&past(&app, &id).await), @r"
+    03-02 11:00:00 COMPLETED
+    03-02 12:00:00 - 03-02 14:00:00 SKIPPED PAUSED x 3
+    03-02 15:00:00 COMPLETED
+    ");
+    let input = range(&id, "03-02T09:00:00", "03-02T15:00:01");
+    let missing = with(input, "onlyMissing", json!(true));
+    let first = backfill(&app, missing.clone()).await;
+    app.work().await;
+    assert_snapshot!(operation(&app, &first).await, @"BACKFILL COMPLETED, 7 of 7 done, 5 made");
+    assert_snapshot!(lines(&made(&app, &first).await), @r"
+    03-02T09:00:00Z COMPLETED
+    03-02T10:00:00Z COMPLETED
+    03-02T12:00:00Z COMPLETED
+    03-02T13:00:00Z COMPLETED
+    03-02T14:00:00Z COMPLETED
+    ");
+    // By now nothing is.
+    let second = backfill(&app, missing).await;
+    app.work().await;
+    assert_snapshot!(operation(&app, &second).await, @"BACKFILL COMPLETED, 7 of 7 done, 0 made");
+}
+
+#[tokio::test]
+async fn it_has_an_overlap_of_its_own_and_loses_nothing() {
+    let app = TestApp::start().await;
+    let receiver = Receiver::start().await;
+    receiver.answer(Answer::status(204).held());
+    let stage = json!({ "name": "post", "config": { "http": { "url": receiver.url("/") } } });
+    let input = json!({ "name": "hourly", "action": { "inline": { "stages": [stage] } },
+        "schedules": [{ "spec": cron("0 * * * *") }] });
+    let created = done(&app, "triggerCreate", "trigger { id overlap }", input).await;
+    assert_eq!(created["trigger"]["overlap"], "SKIP");
+    let id = text(&created["trigger"]["id"]);
+    let operation_id = backfill(&app, range(&id, "03-02T00:00:00", "03-02T05:00:00")).await;
+    app.engine.operator.run_once().await.expect("a step");
+    app.app.queue().flush().await;
+    app.engine.executor.run_once().await.expect("a claim");
+    receiver.wait_for(1).await;
+    assert_snapshot!(lines(&made(&app, &operation_id).await), @r"
+    03-02T00:00:00Z EXECUTING
+    03-02T01:00:00Z SCHEDULED
+    03-02T02:00:00Z SCHEDULED
+    03-02T03:00:00Z SCHEDULED
+    03-02T04:00:00Z SCHEDULED
+    ");
+    receiver.release();
+    app.engine.executor.idle().await;
+    app.work().await;
+    assert_snapshot!(operation(&app, &operation_id).await, @"BACKFILL COMPLETED, 5 of 5 done, 5 made");
+    assert_eq!(receiver.received().len(), 5);
+}
+
+#[tokio::test]
+async fn no_more_are_open_at_a_time_than_may_be_and_a_restart_goes_on() {
+    let app = TestApp::start().await;
+    let (id, _) = scheduled(&app, "minutely", cron("* * * * *")).await;
+    let operation_id = backfill(&app, range(&id, "03-01T00:00:00", "03-01T10:00:00")).await;
+    for _ in 0..3 {
+        app.engine.operator.run_once().await.expect("a step");
+    }
+    assert_eq!(made(&app, &operation_id).await.len(), OPEN_MAX);
+    let app = app.restart().await;
+    app.work().await;
+    assert_snapshot!(operation(&app, &operation_id).await, @"BACKFILL COMPLETED, 600 of 600 done, 600 made");
+    let mut instants = made(&app, &operation_id).await;
+    assert_eq!(instants.len(), 600);
+    assert!(instants.iter().all(|line| line.ends_with(" COMPLETED")));
+    instants.dedup();
+    assert_eq!(instants.len(), 600);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_processes_that_step_at_once_fire_for_each_instant_once() {
+    let app = TestApp::start().await;
+    let (id, _) = scheduled(&app, "minutely", cron("* * * * *")).await;
+    let operation_id = backfill(&app, range(&id, "03-01T00:00:00", "03-01T02:00:00")).await;
+    let steps = (0..8).map(|_| app.engine.operator.run_once());
+    for step in futures_util::future::join_all(steps).await {
+        step.expect("a step");
+    }
+    app.work().await;
+    assert_snapshot!(operation(&app, &operation_id).await, @"BACKFILL COMPLETED, 120 of 120 done, 120 made");
+    assert_eq!(made(&app, &operation_id).await.len(), 120);
+}
+
+#[tokio::test]
+async fn cancelled_it_makes_nothing_more_and_what_waits_is_cancelled() {
+    let app = TestApp::start().await;
+    let (id, _) = scheduled(&app, "minutely", cron("* * * * *")).await;
+    let operation_id = backfill(&app, range(&id, "03-01T00:00:00", "03-01T10:00:00")).await;
+    app.engine.operator.run_once().await.expect("a step");
+    let input = json!({ "id": operation_id });
+    let cancelled = done(&app, "operationCancel", "operation { status }", input.clone()).await;
+    assert_eq!(cancelled["operation"]["status"], "CANCELLED");
+    app.work().await;
+    assert_snapshot!(operation(&app, &operation_id).await, @"BACKFILL CANCELLED, 200 of 600 done, 200 made");
+    assert!(made(&app, &operation_id).await.iter().all(|line| line.ends_with(" CANCELLED")));
+    let errors = refused(&app, "operationCancel", input).await;
+    assert_snapshot!(lines(&errors), @"CONFLICT id: expected an operation that is RUNNING; this one is CANCELLED");
+}
+
+#[tokio::test]
+async fn it_fails_when_its_schedule_is_deleted() {
+    let app = TestApp::start().await;
+    let (id, schedule) = scheduled(&app, "minutely", cron("* * * * *")).await;
+    let operation_id = backfill(&app, range(&id, "03-01T00:00:00", "03-01T10:00:00")).await;
+    done(&app, "scheduleDelete", "deletedId", json!({ "id": schedule })).await;
+    app.work().await;
+    let shown = operation(&app, &operation_id).await.replace(&schedule, "sch_…");
+    assert_snapshot!(shown, @"BACKFILL FAILED, 0 of 600 done, 0 made, sch_… was deleted");
+}
+
+#[tokio::test]
+async fn a_range_that_is_none_is_refused_with_what_was_expected() {
+    let app = TestApp::start().await;
+    let (id, _) = scheduled(&app, "secondly", every("PT1S")).await;
+    let (other, _) = scheduled(&app, "other", every("PT1H")).await;
+    let mut errors = Vec::new();
+    for input in [
+        range(&id, "03-01T00:00:00", "03-01T00:00:00"),
+        range(&id, "03-01T00:00:00", "03-02T10:00:00.001"),
+        range("trg_01h2xcejqtf2nbrexx3vqjhp41", "03-01T00:00:00", "03-02T10:00:00"),
+        with(
+            range(&id, "03-01T00:00:00", "03-02T10:00:00"),
+            "scheduleId",
+            json!("sch_01h2xcejqtf2nbrexx3vqjhp41"),
+        ),
+    ] {
+        errors.extend(refused(&app, "triggerBackfill", input).await);
+    }
+    assert_snapshot!(lines(&errors), @r"
+    BAD_USER_INPUT until: expected an instant after from
+    BAD_USER_INPUT until: expected an instant that is past, at most 2026-03-02T10:00:00Z
+    NOT_FOUND triggerId: no trigger has the id trg_01h2xcejqtf2nbrexx3vqjhp41
+    NOT_FOUND scheduleId: no schedule has the id sch_01h2xcejqtf2nbrexx3vqjhp41
+    ");
+    // The anchor is when the schedule was made: 10:00:00 of that day.
+    app.pass(Duration::from_secs(1_000_002));
+    let at_the_limit = range(&id, "03-02T10:00:01", "03-13T23:46:41");
+    let dry = |input: Value| with(input, "dryRun", json!(true));
+    let begun = done(&app, "triggerBackfill", "total", dry(at_the_limit)).await;
+    assert_eq!(begun["total"], 1_000_000);
+    let past_it = range(&id, "03-02T10:00:01", "03-13T23:46:41.001");
+    assert_snapshot!(lines(&refused(&app, "triggerBackfill", dry(past_it)).await), @"BAD_USER_INPUT until: expected a range of at most 1000000 instants; this one has 1000001");
+    // So many go on at a time.
+    for _ in 0..16 {
+        backfill(&app, range(&other, "03-01T00:00:00", "03-01T00:00:01")).await;
+    }
+    let more = range(&other, "03-01T00:00:00", "03-01T00:00:01");
+    assert_snapshot!(lines(&refused(&app, "triggerBackfill", more).await), @"CONFLICT triggerId: expected at most 16 operations at a time");
+}
+
+#[tokio::test]
+async fn a_repeat_with_the_key_begins_nothing_new_and_lists_tell_operations_apart() {
+    let app = TestApp::start().await;
+    let (id, _) = scheduled(&app, "minutely", cron("* * * * *")).await;
+    let input = range(&id, "03-01T00:00:00", "03-01T00:10:00");
+    let keyed = with(input.clone(), "idempotencyKey", json!("k"));
+    let first = backfill(&app, keyed.clone()).await;
+    assert_eq!(backfill(&app, keyed).await, first);
+    app.work().await;
+    let second = backfill(&app, input).await;
+    let query = "query($filter: OperationFilter) {
+        operations(filter: $filter) { totalCount nodes { id } } }";
+    let found = ask(&app, "operations", query, json!({ "filter": {} })).await;
+    assert_eq!(found["totalCount"], 2);
+    let running = json!({ "filter": { "status": { "eq": "RUNNING" } } });
+    let found = ask(&app, "operations", query, running).await;
+    assert_eq!(found["nodes"], json!([{ "id": second }]));
+    let query = "query($id: ID!) { node(id: $id) { id __typename
+        ... on Operation { firings(first: 1) { totalCount } trigger { name } startedBy } } }";
+    let node = ask(&app, "node", query, json!({ "id": first })).await;
+    assert_eq!(
+        (&node["__typename"], &node["firings"]["totalCount"]),
+        (&json!("Operation"), &json!(10))
+    );
+    assert_eq!(node["trigger"]["name"], "minutely");
+}
