@@ -48,6 +48,7 @@ mod roles;
 mod schedule;
 mod scope;
 mod services;
+mod simulation;
 mod store;
 mod story;
 mod stream;

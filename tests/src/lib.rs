@@ -7,6 +7,7 @@ mod app;
 pub mod checker;
 mod database;
 pub mod fuzz;
+pub mod played;
 mod random;
 mod receiver;
 mod redact;
