@@ -54,7 +54,16 @@ async fn an_outage_over_a_change_of_clocks_can_be_looked_at_before() {
         }),
     )
     .await;
-    assert_snapshot!(shown(&answer), @"");
+    assert_snapshot!(shown(&answer), @"
+    every day at 02:30, America/New_York
+    COMPLETED - x 6
+    2026-03-07T02:30:00-05:00 COMPLETED -
+    2026-03-08T03:00:00-04:00 COMPLETED - (moved from 02:30, which does not exist on 2026-03-08: clocks go forward from 02:00 to 03:00)
+    2026-03-09T02:30:00-04:00 COMPLETED -
+    2026-03-10T02:30:00-04:00 COMPLETED -
+    2026-03-11T02:30:00-04:00 COMPLETED -
+    2026-03-12T02:30:00-04:00 COMPLETED -
+    ");
 }
 
 #[tokio::test]
@@ -92,5 +101,12 @@ async fn each_wrong_part_of_a_question_is_named() {
     let answer = app.graphql(query, json!({ "input": input })).await;
     let problems = list(&answer["errors"][0]["extensions"]["problems"]);
     let fields: Vec<String> = problems.iter().map(|problem| text(&problem["field"])).collect();
-    assert_snapshot!(lines(&fields), @"");
+    assert_snapshot!(lines(&fields), @"
+    spec.cron.expression
+    policy.jitter
+    first
+    until
+    outages.0
+    durations.0
+    ");
 }
