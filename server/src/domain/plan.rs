@@ -260,7 +260,6 @@ fn origin_ms(interval_ms: i64, anchor: Instant, phase_ms: i64) -> i64 {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(number: &i64) -> bool {
     *number == 0
 }

@@ -2,8 +2,8 @@
 //!
 //! The way back is where clocks change. A wall-clock time exists once, or never (it lies in the gap
 //! that opens when clocks go forward), or twice (clocks go back). [`Zone::read`] says which, and
-//! which transition is to blame; what a schedule does then is its [`DstPolicy`]. Called by
-//! `cron` and `plan` only.
+//! which transition is to blame; what a schedule does then is its [`DstPolicy`]. Asked by
+//! `cron` and `plan` only; inputs name zones and policies.
 //!
 //! Inside this module and its callers an instant is a count of whole seconds since the epoch
 //! (`*_secs: i64`), because cron has no finer unit and clamping near 1970 or 9999 would break the

@@ -63,6 +63,7 @@ mod tests {
     use entity::Instant;
 
     use crate::domain::plan::{Plan, Spec};
+    use crate::domain::zone::{DstPolicy, Gap, Overlap};
 
     /// Hours before and after some instants at which clocks change.
     const AROUND: [(&str, &str); 8] = [
@@ -78,7 +79,7 @@ mod tests {
         ("America/Asuncion", "2023-10-01T04:00:00Z"),
         ("UTC", "2026-02-28T23:59:59Z"),
     ];
-    const EXPRESSIONS: [&str; 12] = [
+    const EXPRESSIONS: [&str; 15] = [
         "* * * * *",
         "*/7 * * * *",
         "30 2 * * *",
@@ -91,6 +92,9 @@ mod tests {
         "*/20 * * * * *",
         "5 4 3 2 1 *",
         "59 59 23 * * *",
+        "30 2 L,15W * *",
+        "0,30 1-2 * * 0#1,0#2,0L",
+        "0 0 LW,L-5 * 5#2",
     ];
 
     fn walked(plan: &Plan, from: Instant, until: Instant) -> u64 {
@@ -112,6 +116,30 @@ mod tests {
                     let until = transition.plus_ms(1000 * after_secs + 1);
                     let what = format!("{expression} in {zone}, {from} to {until}");
                     assert_eq!(plan.count(from, until), walked(&plan, from, until), "{what}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn counting_equals_walking_under_each_policy() {
+        let policies = [Gap::Shift, Gap::Skip].into_iter().flat_map(|gap| {
+            [Overlap::First, Overlap::Last, Overlap::Both].map(|overlap| (gap, overlap))
+        });
+        for (gap, overlap) in policies {
+            for (zone, transition) in AROUND {
+                let at = Instant::parse(transition).expect(transition);
+                for expression in EXPRESSIONS {
+                    let dst = DstPolicy::new(gap, overlap);
+                    let (expression, zone) = (expression.to_owned(), zone.to_owned());
+                    let spec = Spec::Cron { expression, zone, dst };
+                    let plan = spec.compile().expect("an expression");
+                    for (before_secs, after_secs) in [(7200, 0), (1800, 1800), (0, 7200)] {
+                        let from = at.plus_ms(-1000 * before_secs);
+                        let until = at.plus_ms(1000 * after_secs + 1);
+                        let what = format!("{spec:?}, {from} to {until}");
+                        assert_eq!(plan.count(from, until), walked(&plan, from, until), "{what}");
+                    }
                 }
             }
         }

@@ -23,7 +23,7 @@ impl Set {
         /// Multiplying by it repeats seven bits five times.
         const FIVE_WEEKS: u64 = 1 | 1 << 7 | 1 << 14 | 1 << 21 | 1 << 28;
         let from_first = weekdays.0 >> first_weekday | weekdays.0 << (7 - first_weekday);
-        Self((from_first & 0x7f) * FIVE_WEEKS << 1)
+        Self(((from_first & 0x7f) * FIVE_WEEKS) << 1)
     }
 
     /// One number.
