@@ -110,8 +110,9 @@ impl Shared {
         text(&done.payload["trigger"]["id"])
     }
 
-    /// Makes a trigger with `count` schedules: half of them each second, half by cron.
-    pub async fn schedules(&self, url: &str, count: usize) -> Vec<String> {
+    /// Makes a trigger with `count` schedules, half of them each second, half by cron, and this word
+    /// on what becomes of overlap.
+    pub async fn schedules(&self, url: &str, count: usize, overlap: &str) -> Vec<String> {
         let anchor = now() / 1_000 * 1_000;
         let spec = |place: usize| match place % 2 {
             0 => every(1_000, anchor + 37 * i64::try_from(place).unwrap_or(0)),
@@ -125,7 +126,7 @@ impl Shared {
             .collect();
         let stage = json!({ "name": "post", "config": { "http": { "url": url } } });
         let input = json!({ "name": unique(), "action": { "inline": { "stages": [stage] } },
-                            "schedules": asked, "idempotencyKey": unique() });
+                            "overlap": overlap, "schedules": asked, "idempotencyKey": unique() });
         let done = self.client.mutate("triggerCreate", TRIGGER, input).await;
         let made = done.payload["trigger"]["schedules"].as_array().cloned().unwrap_or_default();
         let mut ids = vec![String::new(); count];

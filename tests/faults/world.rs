@@ -154,7 +154,9 @@ impl World {
     /// The usual load, beside the fault: schedules at once, timers for `ms`.
     pub async fn load(&self, ms: i64) -> tokio::task::JoinHandle<()> {
         let url = self.shared.target.ok();
-        self.shared.schedules(&url, 6).await;
+        self.shared.schedules(&url, 6, "ALLOW").await;
+        // These stand in each other's way, and some are skipped.
+        self.shared.schedules(&url, 3, "SKIP").await;
         let shared = self.shared.clone();
         let until = now() + ms;
         tokio::spawn(async move { shared.stream_of_timers(Goal::Url(url), until).await })

@@ -18,7 +18,7 @@ const SILENT: [(&str, &str); 4] = [
 
 /// The mutations in an order in which each finds what it needs, with the object of the answer.
 /// `$name` is the id that the mutation of that name answered with.
-const STORY: [(&str, &str, &str); 25] = [
+const STORY: [(&str, &str, &str); 28] = [
     (
         "eventLog",
         "event { id }",
@@ -44,6 +44,13 @@ const STORY: [(&str, &str, &str); 25] = [
     ("scheduleResume", "schedule { id }", r#"{"id": "$scheduleCreate"}"#),
     ("triggerPause", "trigger { id }", r#"{"id": "$triggerCreate"}"#),
     ("triggerResume", "trigger { id }", r#"{"id": "$triggerCreate"}"#),
+    ("scheduleFire", "firing { id }", r#"{"id": "$scheduleCreate"}"#),
+    (
+        "triggerBackfill",
+        "operation { id }",
+        r#"{"triggerId": "$triggerCreate", "from": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z"}"#,
+    ),
+    ("operationCancel", "operation { id }", r#"{"id": "$triggerBackfill"}"#),
     ("scheduleDelete", "deletedId", r#"{"id": "$scheduleCreate"}"#),
     ("triggerFire", "firing { id }", r#"{"triggerId": "$triggerCreate"}"#),
     ("firingReplay", "firing { id }", r#"{"id": "$triggerFire"}"#),

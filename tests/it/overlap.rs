@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use belfry::store::Origin;
-use belfry::store::overlap;
 use entity::FiringId;
 use futures_util::FutureExt as _;
 use insta::assert_snapshot;
@@ -12,6 +11,8 @@ use tests::{Answer, Receiver};
 
 use crate::TestApp;
 use crate::operation::{cron, done, lines, list, log, past, planned, refused, text, trigger};
+
+mod race;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -369,43 +370,4 @@ async fn what_waits_for_somebody_who_is_gone_is_found_by_the_sweeper() {
     03-02 10:01:00 COMPLETED
     03-02 10:03:00 COMPLETED
     ");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn two_processes_that_claim_at_once_let_one_run() {
-    let app = TestApp::start().await;
-    let receiver = Receiver::start().await;
-    receiver.answer(Answer::status(204).held());
-    receiver.answer(Answer::status(204).held());
-    let stage = json!({ "name": "post", "config": { "http": { "url": receiver.url("/") } } });
-    let schedules: Vec<Value> = (0..20).map(|_| json!({ "spec": cron("* * * * *") })).collect();
-    let input = json!({ "name": "crowd", "overlap": "BUFFER_ALL", "schedules": schedules,
-        "action": { "inline": { "stages": [stage] } } });
-    let id = trigger(&app, input).await;
-    app.pass(MINUTE);
-    while app.engine.planner.run_once().await.expect("planning").schedules != 0 {}
-    let ids = waiting(&app).await;
-    assert_eq!(ids.len(), 20);
-    let claims = ids.chunks(5).map(|ids| claim(&app, ids.to_vec()));
-    let claimed: Vec<usize> = futures_util::future::join_all(claims).await;
-    assert_eq!(claimed.iter().sum::<usize>(), 1, "{claimed:?}");
-    let all = planned(&app, &id).await;
-    assert_eq!(all.iter().filter(|at| at.as_str() == "03-02 10:01:00").count(), 19);
-}
-
-async fn waiting(app: &TestApp) -> Vec<FiringId> {
-    use belfry::store::sweep::{Mark, waiting};
-    let due = waiting(app.app.store(), None, Mark::start(), app.now(), 100).await.expect("rows");
-    due.into_iter().map(|due| due.firing).collect()
-}
-
-/// The second step of a claim, as another process would make it.
-async fn claim(app: &TestApp, firings: Vec<FiringId>) -> usize {
-    use belfry::store::claim::Lease;
-    let lease = Lease { owner: uuid::Uuid::now_v7(), now: app.now(), until: app.now().plus_ms(15) };
-    let ids = app.app.ids().clone();
-    let done = app.app.store().change(Origin::Engine, move |change| {
-        async move { overlap::claim(change, &ids, &firings, lease).await }.boxed()
-    });
-    done.await.expect("a claim").claimed.len()
 }

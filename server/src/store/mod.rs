@@ -11,7 +11,7 @@
 //! PostgreSQL they do: what a change reads in order to decide, it locks (`FOR UPDATE`, in the
 //! functions named `get…`; SQLite has no such words and needs none), or it is a compare-and-set,
 //! or it holds a [`Change::lock`]. Locks are taken in this order, and the log's is the last:
-//! a lock by name, schedules, triggers, firings.
+//! a lock by name, operations, schedules, firings in the order of their ids, triggers.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

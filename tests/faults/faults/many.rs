@@ -22,7 +22,7 @@ pub async fn at_one_instant() -> Seen {
 /// Plans are given up within 50 ms of their instants, before and after.
 pub async fn edited(mut world: World, edits: usize) -> Seen {
     let url = world.shared.target.ok();
-    let schedules = world.shared.schedules(&url, 4).await;
+    let schedules = world.shared.schedules(&url, 4, "ALLOW").await;
     let started = now();
     let turns = (0..edits).map(|turn| {
         let (shared, schedules) = (world.shared.clone(), schedules.clone());
