@@ -1,4 +1,4 @@
-//! What tells this database from every other: written once, when it is first opened.
+//! What tells this database from every other, and what it was last worked on with.
 
 use sea_orm::entity::prelude::*;
 
@@ -15,6 +15,8 @@ pub struct Model {
     pub id: Uuid,
     /// The project of whoever runs the server; set by the first start, and never again.
     pub operator_id: Option<ProjectId>,
+    /// Version of the time zone database that its schedules were planned with.
+    pub tzdata: String,
     /// When the database was first opened.
     pub created_at: Instant,
 }

@@ -22,6 +22,7 @@ CREATE TABLE installation (
     number      INTEGER NOT NULL PRIMARY KEY,
     id          {uuid}  NOT NULL,
     operator_id {uuid}  REFERENCES project (id),
+    tzdata      TEXT    NOT NULL,
     created_at  BIGINT  NOT NULL
 );
 

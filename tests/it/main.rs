@@ -10,6 +10,7 @@ mod audit;
 mod backfill;
 mod bad_input;
 mod bus;
+mod calendar;
 mod canary;
 mod checker;
 mod cli;

@@ -1,9 +1,11 @@
 //! Schedules: when they fire, what an edit, a pause or an outage does to what was planned.
 
+mod clock;
 mod edit;
 mod fire;
 mod outage;
 mod pause;
+mod policy;
 
 use std::time::Duration;
 

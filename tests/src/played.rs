@@ -156,7 +156,8 @@ async fn of_engine(app: &TestApp, part: &Part, until: Instant) -> BTreeMap<Insta
     let own: BTreeSet<Instant> =
         rows.iter().filter(|row| row.range_count.is_none()).map(|row| row.nominal_at).collect();
     let mut fates = BTreeMap::new();
-    for row in rows {
+    // From the last on: a range may enclose others that began later.
+    for row in rows.into_iter().rev() {
         let is_skipped = row.status == Status::Skipped;
         let fate = Became {
             status: row.status,
@@ -177,13 +178,7 @@ async fn of_engine(app: &TestApp, part: &Part, until: Instant) -> BTreeMap<Insta
             }
             last = next;
         }
-        assert_eq!(
-            row.range_count,
-            Some(counted),
-            "{}: the range from {}",
-            part.shown,
-            row.nominal_at
-        );
+        assert_eq!(row.range_count, Some(counted), "{}: {row:?}", part.shown);
     }
     fates.retain(|at, _| *at < until);
     fates

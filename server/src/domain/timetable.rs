@@ -124,6 +124,21 @@ impl Timetable {
         None
     }
 
+    /// The last instant before `end`, given one: halves the stretch between until nothing lies in
+    /// its later half, so that nothing is walked.
+    #[must_use]
+    pub fn last_before(&self, known: Instant, end: Instant) -> Instant {
+        let (mut found, mut bound) = (known, end);
+        while 1 < bound.ms_since(found) {
+            let middle = found.plus_ms(bound.ms_since(found) / 2);
+            match self.next_after(middle.plus_ms(-1)).filter(|next| *next < end) {
+                Some(next) => found = next,
+                None => bound = middle,
+            }
+        }
+        found
+    }
+
     /// How many instants lie from `from` on and before `until`, `walked_max` at most where they
     /// must be walked because some are left out.
     #[must_use]
@@ -305,6 +320,16 @@ mod tests {
             |days| table("* * * * * *", excluding(&[days])).next_after(at("2026-11-20T23:59:59Z"));
         assert_eq!(next("* * * 21 11 *"), Some(at("2026-11-22T00:00:00Z")));
         assert_eq!(next("* * * 21,22 11 *"), None);
+    }
+
+    #[test]
+    fn the_last_instant_before_another_is_found_without_walking() {
+        let table = table("0 9 * * *", excluding(&["* * * * SAT,SUN"]));
+        let known = at("2026-01-01T09:00:00Z");
+        let last = |end: &str| table.last_before(known, at(end)).to_string();
+        assert_eq!(last("2026-11-23T09:00:00Z"), "2026-11-20T09:00:00Z");
+        assert_eq!(last("2026-11-23T09:00:00.001Z"), "2026-11-23T09:00:00Z");
+        assert_eq!(last("2026-01-01T09:00:00.001Z"), "2026-01-01T09:00:00Z");
     }
 
     #[test]

@@ -103,6 +103,12 @@ impl DstPolicy {
     }
 }
 
+/// Version of the IANA time zone database that was compiled in, such as `2025b`.
+#[must_use]
+pub fn tzdata_version() -> &'static str {
+    chrono_tz::IANA_TZDB_VERSION
+}
+
 impl Zone {
     /// Coordinated Universal Time.
     pub const UTC: Self = Self(Tz::UTC);

@@ -6,6 +6,7 @@ use super::api_key::ApiKey;
 use super::error::Result;
 use super::loader::{app, caller};
 use super::scalar::{DateTime, Duration};
+use crate::domain::zone::tzdata_version;
 use crate::service::api_key;
 
 /// The server about itself.
@@ -38,7 +39,7 @@ impl ServerQuery {
             version: env!("CARGO_PKG_VERSION"),
             now: app.clock().now().into(),
             stage_kinds: app.stages().kinds().collect(),
-            tzdata_version: chrono_tz::IANA_TZDB_VERSION,
+            tzdata_version: tzdata_version(),
             archive_after: Duration(app.settings().archive_after_ms),
             delete_after: Duration(app.settings().delete_after_ms),
         }

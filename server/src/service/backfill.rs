@@ -8,7 +8,7 @@
 //! **Back-pressure**: at most [`BACKFILL_OPEN_MAX`] firings of an operation are not over at a time,
 //! so that a backfill of a year is no queue of a year. It is completed when its last firing is over.
 //!
-//! The instants are those of the schedules' plans as they are when they are looked at.
+//! The instants are those of the schedules' timetables as they are when they are looked at.
 
 use entity::firing::{self as firings, Cause};
 use entity::operation::{self as row, Kind, Status};
@@ -18,16 +18,15 @@ use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
 
 use super::once::Once;
-use super::schedule::plan_of;
 use super::{Caller, Scope, firing, operation};
 use crate::app::App;
 use crate::domain::outbox::Notice;
-use crate::domain::plan::Plan;
 use crate::domain::text::Check;
+use crate::domain::timetable::Timetable;
 use crate::error::{Error, Result, refuse_if_any};
 use crate::limits::{BACKFILL_INSTANTS_MAX, BACKFILL_OPEN_MAX, BACKFILL_STEP_INSTANTS_MAX};
 use crate::store::{
-    Change, Lock, Origin, operation as store, schedule as schedules, trigger as triggers,
+    Change, Lock, Origin, operation as store, schedule as schedules, timetable, trigger as triggers,
 };
 
 /// A range to fire for.
@@ -181,24 +180,25 @@ struct Position {
     next: Instant,
 }
 
-/// The schedules of a range with their plans.
+/// The schedules of a range with their timetables.
 struct Range {
     rows: Vec<schedule::Model>,
-    plans: Vec<Plan>,
+    tables: Vec<Timetable>,
 }
 
 impl Range {
     fn begun(&self, input: &Backfill) -> Result<Begun> {
         let (from, until) = (input.from, input.until);
-        let total = self.plans.iter().map(|plan| plan.count(from, until)).sum();
+        let count = |table: &Timetable| table.count(from, until, BACKFILL_INSTANTS_MAX + 1);
+        let total = self.tables.iter().map(count).sum();
         if BACKFILL_INSTANTS_MAX < total {
             let message = format!(
                 "expected a range of at most {BACKFILL_INSTANTS_MAX} instants; this one has {total}"
             );
             return Err(Error::invalid("until", message));
         }
-        let first = self.plans.iter().filter_map(|plan| first_of(plan, from, until)).min();
-        let last = self.plans.iter().filter_map(|plan| last_of(plan, from, until)).max();
+        let first = self.tables.iter().filter_map(|table| first_of(table, from, until)).min();
+        let last = self.tables.iter().filter_map(|table| last_of(table, from, until)).max();
         Ok(Begun { operation: None, total, first, last })
     }
 }
@@ -241,14 +241,15 @@ async fn check(
     if rows.is_empty() {
         return Err(Error::conflict("triggerId", "expected a trigger that has schedules"));
     }
-    let plans = rows.iter().map(plan_of).collect::<Result<Vec<Plan>>>()?;
+    let texts: Vec<timetable::Text<'_>> = rows.iter().map(Into::into).collect();
+    let tables = timetable::get_many(change, &texts).await?;
     // One after another and none skipped, unless the trigger's firings stand alone.
     let overlap = match (input.overlap, trigger.overlap) {
         (Some(overlap), _) => Some(overlap),
         (None, Overlap::Allow) => None,
         (None, _) => Some(Overlap::BufferAll),
     };
-    Ok((Range { rows, plans }, overlap))
+    Ok((Range { rows, tables }, overlap))
 }
 
 async fn advance(app: &App, change: &Change, mut row: row::Model, now: Instant) -> Result<usize> {
@@ -273,8 +274,9 @@ async fn advance(app: &App, change: &Change, mut row: row::Model, now: Instant) 
         operation::end(app, change, &Caller::belfry(project), row, Status::Failed, now).await?;
         return Ok(0);
     };
-    let plan = plan_of(&schedule)?;
-    let looked = instants(&plan, position.next, asked.until);
+    let tables = timetable::get_many(change, &[(&schedule).into()]).await?;
+    let looked = tables.first().map(|table| instants(table, position.next, asked.until));
+    let looked = looked.unwrap_or_default();
     let missing = match asked.which {
         Which::All => looked.clone(),
         Which::Missing => missing(change, &schedule, &looked).await?,
@@ -343,34 +345,22 @@ async fn make(
     firing::insert(change, row.project_id, made.collect()).await
 }
 
-/// The instants of a plan from `from` on and before `until`, as many as one step looks at. The one
-/// place that walks over them.
-fn instants(plan: &Plan, from: Instant, until: Instant) -> Vec<Instant> {
-    std::iter::successors(plan.next_after(from.plus_ms(-1)), |last| plan.next_after(*last))
+/// The instants from `from` on and before `until`, as many as one step looks at. The one place that
+/// walks over them.
+fn instants(table: &Timetable, from: Instant, until: Instant) -> Vec<Instant> {
+    std::iter::successors(table.next_after(from.plus_ms(-1)), |last| table.next_after(*last))
         .take_while(|at| *at < until)
         .take(BACKFILL_STEP_INSTANTS_MAX)
         .collect()
 }
 
-fn first_of(plan: &Plan, from: Instant, until: Instant) -> Option<Instant> {
-    plan.next_after(from.plus_ms(-1)).filter(|at| *at < until)
+fn first_of(table: &Timetable, from: Instant, until: Instant) -> Option<Instant> {
+    table.next_after(from.plus_ms(-1)).filter(|at| *at < until)
 }
 
-/// The last instant of a plan in a range, found by halving: counting does not walk.
-fn last_of(plan: &Plan, from: Instant, until: Instant) -> Option<Instant> {
-    let (mut low, mut high) = (from.millis(), until.millis());
-    if plan.count(from, until) == 0 {
-        return None;
-    }
-    while low + 1 < high {
-        let middle = low + (high - low) / 2;
-        if 0 < plan.count(Instant::from_millis(middle), until) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    Some(Instant::from_millis(low))
+fn last_of(table: &Timetable, from: Instant, until: Instant) -> Option<Instant> {
+    let first = first_of(table, from, until)?;
+    Some(table.last_before(first, until))
 }
 
 fn to_text(value: &impl Serialize) -> Result<String> {

@@ -4,10 +4,11 @@ use entity::installation::{Column, Entity, Model};
 use entity::{Instant, ProjectId};
 use futures_util::FutureExt as _;
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{EntityTrait, IntoActiveModel};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use uuid::Uuid;
 
 use super::{Change, Origin, Store, ensure_affected};
+use crate::domain::zone::tzdata_version;
 use crate::error::{Error, Result};
 
 /// The identity of this database: `new` when it has none yet. Whoever is first decides.
@@ -27,9 +28,26 @@ pub async fn operator(store: &Store) -> Result<Option<ProjectId>> {
     Ok(Entity::find().one(store.readers()).await?.and_then(|row| row.operator_id))
 }
 
+/// Version of the time zone database that the schedules were planned with; none before the first
+/// start.
+pub async fn tzdata(store: &Store) -> Result<Option<String>> {
+    Ok(Entity::find().one(store.readers()).await?.map(|row| row.tzdata))
+}
+
+/// Notes the version of the time zone database; whether it was another.
+pub async fn set_tzdata(change: &Change, version: &str) -> Result<bool> {
+    let done = Entity::update_many()
+        .col_expr(Column::Tzdata, Expr::value(version))
+        .filter(Column::Tzdata.ne(version))
+        .exec(change.tx())
+        .await?;
+    Ok(0 < done.rows_affected)
+}
+
 /// The row, as a change sees it; it is made when there is none.
 pub async fn get_or_insert(change: &Change, new: Uuid, now: Instant) -> Result<Model> {
-    let row = Model { number: 1, id: new, operator_id: None, created_at: now };
+    let tzdata = tzdata_version().to_owned();
+    let row = Model { number: 1, id: new, operator_id: None, tzdata, created_at: now };
     Entity::insert(row.into_active_model())
         .on_conflict(OnConflict::column(Column::Number).do_nothing().to_owned())
         .exec_without_returning(change.tx())

@@ -62,6 +62,7 @@ pub mod timetable;
 pub mod transfer;
 pub mod trigger;
 mod writer;
+pub mod zone;
 
 pub use reading::Reading;
 pub use writer::Origin;

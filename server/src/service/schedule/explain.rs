@@ -162,25 +162,11 @@ fn previous(table: &Timetable, at: Instant) -> Option<Instant> {
         let stretch_ms = if days == 0 { 3_600_000 } else { days * DAY_MS };
         let start = at.plus_ms(-stretch_ms).max(Instant::MIN);
         if let Some(first) = before(start) {
-            return Some(last_before(table, first, at));
+            return Some(table.last_before(first, at));
         }
         if start == Instant::MIN {
             return None;
         }
     }
     None
-}
-
-/// Halves the stretch between an instant and `at` until nothing lies in its later half.
-fn last_before(table: &Timetable, first: Instant, at: Instant) -> Instant {
-    let mut found = first;
-    let mut end = at;
-    while 1 < end.ms_since(found) {
-        let middle = found.plus_ms(end.ms_since(found) / 2);
-        match table.next_after(middle.plus_ms(-1)).filter(|next| *next < at) {
-            Some(next) => found = next,
-            None => end = middle,
-        }
-    }
-    found
 }

@@ -1,0 +1,89 @@
+//! Calendars: shared by schedules, which follow their changes.
+
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+use crate::TestApp;
+use crate::operation::{ask, cron, done, lines, log, past, planned, refused, text};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+async fn set(app: &TestApp, entries: Value) -> Value {
+    let input = json!({ "name": "quiet", "timeZone": "UTC", "entries": entries });
+    done(app, "calendarSet", "calendar { id version }", input).await["calendar"].clone()
+}
+
+/// A trigger whose schedule refers to a calendar.
+async fn referring(app: &TestApp, name: &str, policy: Value) -> String {
+    let schedules = json!([{ "spec": cron("* * * * *"), "policy": policy }]);
+    let input = json!({ "name": name, "overlap": "ALLOW", "schedules": schedules });
+    let made = done(app, "triggerCreate", "trigger { id }", input).await;
+    text(&made["trigger"]["id"])
+}
+
+#[tokio::test]
+async fn schedules_follow_the_changes_of_the_calendars_that_they_share() {
+    let app = TestApp::start().await;
+    let calendar = set(&app, json!([{ "cron": "1 * * * *" }])).await;
+    let ids = json!([calendar["id"]]);
+    let out = referring(&app, "out", json!({ "excludeCalendarIds": ids })).await;
+    let only = referring(&app, "only", json!({ "onlyCalendarIds": ids })).await;
+    for _ in 0..2 {
+        app.advance(MINUTE).await;
+    }
+    let again = set(&app, json!([{ "cron": "3-4 * * * *" }])).await;
+    assert_eq!((&again["id"], &again["version"]), (&calendar["id"], &json!(2)));
+    let ahead = [planned(&app, &out).await, planned(&app, &only).await];
+    for _ in 0..3 {
+        app.advance(MINUTE).await;
+    }
+    let mut shown = vec!["planned".to_owned()];
+    shown.extend(ahead.concat());
+    shown.push("out".to_owned());
+    shown.extend(past(&app, &out).await);
+    shown.push("only".to_owned());
+    shown.extend(past(&app, &only).await);
+    shown.extend(log(&app, "calendar.").await);
+    assert_snapshot!(lines(&shown), @"");
+}
+
+#[tokio::test]
+async fn a_calendar_in_use_stays_and_what_is_wrong_with_one_is_named() {
+    let app = TestApp::start().await;
+    let calendar = set(&app, json!([{ "date": "2026-12-24" }])).await;
+    let trigger = referring(&app, "t", json!({ "excludeCalendarIds": [calendar["id"]] })).await;
+    let delete = json!({ "id": calendar["id"] });
+    let mut shown = refused(&app, "calendarDelete", delete.clone()).await;
+    let wrong = json!({
+        "name": " ", "timeZone": "Mars", "entries": [
+            { "dates": { "from": "2026-12-24", "until": "2026-12-23" } },
+            { "cron": "0 0 31 2 *" },
+        ],
+    });
+    shown.extend(refused(&app, "calendarSet", wrong).await);
+    let stale = json!({ "name": "quiet", "entries": [], "expectedVersion": 0 });
+    shown.extend(refused(&app, "calendarSet", stale).await);
+    done(&app, "triggerDelete", "deletedId", json!({ "id": trigger })).await;
+    done(&app, "calendarDelete", "deletedId", delete).await;
+    let query = "{ calendars { totalCount nodes { name } } }";
+    shown.push(ask(&app, "calendars", query, json!({})).await.to_string());
+    assert_snapshot!(lines(&shown), @"");
+}
+
+#[tokio::test]
+async fn a_calendar_is_read_as_it_was_written() {
+    let app = TestApp::start().await;
+    let entries = json!([
+        { "date": "2026-12-24" },
+        { "dates": { "from": "2027-01-01", "until": "2027-01-06" } },
+        { "period": { "from": "2026-03-02T10:00:00+01:00", "until": "2026-03-02T10:00:00Z" } },
+        { "cron": "* * * * SAT,SUN" },
+    ]);
+    let calendar = set(&app, entries).await;
+    let query = "query($id: ID!) { calendar(id: $id) { name timeZone version entries {
+        dates { from until } period { from until } cron } } }";
+    let read = ask(&app, "calendar", query, json!({ "id": calendar["id"] })).await;
+    assert_snapshot!(read, @"");
+}

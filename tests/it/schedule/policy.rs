@@ -1,0 +1,189 @@
+//! Policies: when a schedule begins and ends, what it leaves out, what it catches up.
+
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+use super::{DAY, HOUR, MINUTE, SECOND};
+use crate::TestApp;
+use crate::operation::{
+    ask, cron, done, every, lines, list, log, past, planned, refused, schedule, text,
+};
+
+/// Makes a trigger with one schedule under a policy; returns the ids of both.
+async fn under(app: &TestApp, spec: Value, policy: Value) -> (String, String) {
+    let schedules = json!([{ "spec": spec, "policy": policy }]);
+    let input = json!({ "name": "story", "overlap": "ALLOW", "schedules": schedules });
+    let selection = "trigger { id schedules { id } }";
+    let made = done(app, "triggerCreate", selection, input).await;
+    (text(&made["trigger"]["id"]), text(&made["trigger"]["schedules"][0]["id"]))
+}
+
+/// Every moment of so many minutes.
+async fn minutes(app: &TestApp, count: u32) {
+    for _ in 0..count {
+        app.advance(MINUTE).await;
+    }
+}
+
+#[tokio::test]
+async fn a_schedule_fires_from_its_start_to_its_end_and_is_over() {
+    let app = TestApp::start().await;
+    let policy = json!({ "startsAt": "2026-03-02T10:03:00Z", "endsAt": "2026-03-02T10:05:00Z" });
+    let (id, plan) = under(&app, cron("* * * * *"), policy).await;
+    minutes(&app, 8).await;
+    let state = schedule(&app, &plan, "state").await;
+    assert_snapshot!(lines(&[past(&app, &id).await, vec![text(&state)]].concat()), @"");
+}
+
+#[tokio::test]
+async fn no_more_instants_fire_than_may_and_what_is_skipped_does_not_count() {
+    let mut app = TestApp::start().await;
+    let (id, plan) = under(&app, cron("* * * * *"), json!({ "maxFirings": 4 })).await;
+    minutes(&app, 2).await;
+    assert_eq!(planned(&app, &id).await.len(), 2, "the rest is planned");
+    app.pass(MINUTE * 10);
+    app = app.restart().await;
+    app.work().await;
+    minutes(&app, 5).await;
+    let state = schedule(&app, &plan, "state firingCount").await;
+    assert_snapshot!(lines(&[past(&app, &id).await, vec![text(&state)]].concat()), @"");
+    assert_eq!(schedule(&app, &plan, "firingCount").await, json!(4));
+}
+
+#[tokio::test]
+async fn jitter_is_the_same_after_a_restart_and_never_early() {
+    let mut app = TestApp::start().await;
+    let (id, _) = under(&app, cron("*/10 * * * *"), json!({ "jitter": "PT2M" })).await;
+    let due = "query($filter: FiringFilter) { firings(filter: $filter) {
+        nodes { nominalAt dueAt } } }";
+    let filter = json!({ "filter": { "triggerId": { "eq": id } } });
+    minutes(&app, 9).await;
+    let before = ask(&app, "firings", due, filter.clone()).await;
+    app = app.restart().await;
+    minutes(&app, 4).await;
+    let after = ask(&app, "firings", due, filter).await;
+    let of = |answer: &Value| list(&answer["nodes"]).last().cloned().expect("one");
+    assert_eq!(of(&before), of(&after));
+    let fired = past(&app, &id).await;
+    assert_eq!(fired.len(), 1, "{fired:?}");
+    assert!(fired[0].contains("begun"), "it was not due at its instant: {fired:?}");
+}
+
+#[tokio::test]
+async fn what_is_left_out_makes_no_rows_and_is_explained() {
+    let app = TestApp::start().await;
+    let exclude = json!([
+        { "cron": "2-3 * * * *" },
+        { "period": { "from": "2026-03-02T10:05:00Z", "until": "2026-03-02T10:07:00Z" } },
+        { "dates": { "from": "2026-03-03", "until": "2026-03-04" } },
+    ]);
+    let (id, plan) = under(&app, cron("* * * * *"), json!({ "exclude": exclude })).await;
+    minutes(&app, 8).await;
+    let next = schedule(&app, &plan, "summary").await;
+    let query = "query($id: ID!) { schedule(id: $id) {
+        out: explain(at: \"2026-03-02T10:03:00Z\") { verdict message previousAt nextAt }
+        day: explain(at: \"2026-03-03T10:03:00Z\") { verdict previousAt nextAt } } }";
+    let explained = ask(&app, "schedule", query, json!({ "id": plan })).await;
+    let shown = [past(&app, &id).await, vec![text(&next), explained.to_string()]].concat();
+    assert_snapshot!(lines(&shown), @"");
+}
+
+#[tokio::test]
+async fn what_was_missed_is_caught_up_as_the_policy_says() {
+    let mut shown = Vec::new();
+    for policy in [
+        json!({ "catchUp": "SKIP" }),
+        json!({ "catchUp": "LAST" }),
+        json!({ "catchUp": "ALL" }),
+        json!({ "catchUp": "ALL", "catchUpWindow": "PT3M" }),
+    ] {
+        let mut app = TestApp::start().await;
+        let (id, _) = under(&app, cron("* * * * *"), policy.clone()).await;
+        minutes(&app, 1).await;
+        app.pass(MINUTE * 5 + SECOND * 30);
+        app = app.restart().await;
+        app.work().await;
+        shown.push(policy.to_string());
+        shown.extend(past(&app, &id).await);
+        shown.extend(log(&app, "firing.skipped").await);
+    }
+    assert_snapshot!(lines(&shown), @"");
+}
+
+#[tokio::test]
+async fn a_new_policy_replans_and_the_same_one_does_not() {
+    let app = TestApp::start().await;
+    let (id, plan) = under(&app, cron("* * * * *"), json!({})).await;
+    minutes(&app, 1).await;
+    let update = |policy: Value| json!({ "id": plan, "policy": policy });
+    let selection = "schedule { policy { catchUp endsAt exclude { cron } } }";
+    done(&app, "scheduleUpdate", selection, update(json!({ "catchUp": "LAST" }))).await;
+    let before = planned(&app, &id).await;
+    let policy = json!({ "exclude": [{ "cron": "*/2 * * * *" }] });
+    let changed = done(&app, "scheduleUpdate", selection, update(policy)).await;
+    minutes(&app, 4).await;
+    let shown = [before, vec![changed["schedule"].to_string()], past(&app, &id).await].concat();
+    assert_snapshot!(lines(&shown), @"");
+}
+
+#[tokio::test]
+async fn a_policy_that_leaves_nothing_is_refused_and_every_wrong_part_is_named() {
+    let app = TestApp::start().await;
+    let create = |policy: Value| json!({ "name": "t", "schedules": [{ "spec": every("PT1M"), "policy": policy }] });
+    let mut shown = Vec::new();
+    for policy in [
+        json!({ "endsAt": "2026-03-02T10:00:30Z" }),
+        json!({ "exclude": [{ "cron": "* 0-11 * * *" }, { "cron": "* 12-23 * * *" }] }),
+        json!({
+            "startsAt": "2026-03-03T00:00:00Z", "endsAt": "2026-03-02T00:00:00Z",
+            "maxFirings": 0, "jitter": "P2D", "catchUpWindow": "P367D",
+            "exclude": [{ "cron": "* * *" }],
+        }),
+        json!({ "excludeCalendarIds": ["cal_01h2xcejqtf2nbrexx3vqjhp41", "trg_1"] }),
+        json!({ "onlyCalendarIds": ["cal_01h2xcejqtf2nbrexx3vqjhp41"] }),
+    ] {
+        shown.extend(refused(&app, "triggerCreate", create(policy)).await);
+    }
+    assert_snapshot!(lines(&shown), @"");
+}
+
+#[tokio::test]
+async fn an_instant_is_explained_from_its_record_or_from_the_schedule() {
+    let mut app = TestApp::start().await;
+    let spec = json!({ "cron": { "expression": "*/10 * * * *", "timeZone": "Europe/Berlin" } });
+    let policy = json!({ "maxFirings": 8, "endsAt": "2026-03-02T20:00:00Z" });
+    let (_, plan) = under(&app, spec, policy).await;
+    app.advance(MINUTE * 10).await;
+    app.pass(HOUR);
+    app = app.restart().await;
+    app.work().await;
+    let query = "query($id: ID!, $at: DateTime!) { schedule(id: $id) {
+        explain(at: $at) { verdict message local firing { status } } } }";
+    let mut shown = Vec::new();
+    for at in ["09:50", "10:05", "10:10", "10:30", "11:20", "12:00", "20:10"] {
+        let at = format!("2026-03-02T{at}:00Z");
+        let answer = ask(&app, "schedule", query, json!({ "id": plan, "at": at })).await;
+        let explained = &answer["explain"];
+        let status = explained["firing"]["status"].as_str().unwrap_or("-");
+        let (verdict, message) = (text(&explained["verdict"]), text(&explained["message"]));
+        shown.push(format!("{} {verdict} {status}: {message}", text(&explained["local"])));
+    }
+    done(&app, "schedulePause", "schedule { id }", json!({ "id": plan })).await;
+    let at = "2026-03-02T12:00:00Z";
+    let answer = ask(&app, "schedule", query, json!({ "id": plan, "at": at })).await;
+    shown.push(answer["explain"]["verdict"].to_string());
+    assert_snapshot!(lines(&shown), @"");
+}
+
+#[tokio::test]
+async fn a_preview_obeys_the_policy() {
+    let app = TestApp::start().await;
+    let query = "query($spec: ScheduleSpecInput!, $policy: SchedulePolicyInput) {
+        schedulePreview(spec: $spec, policy: $policy, first: 3) {
+            summary instants { local } } }";
+    let policy = json!({ "exclude": [{ "cron": "* * * * SAT,SUN" }], "maxFirings": 2 });
+    let variables = json!({ "spec": cron("0 9 * * *"), "policy": policy });
+    app.pass(DAY * 4);
+    let preview = ask(&app, "schedulePreview", query, variables).await;
+    assert_snapshot!(preview, @"");
+}
