@@ -46,7 +46,23 @@ async fn schedules_follow_the_changes_of_the_calendars_that_they_share() {
     shown.push("only".to_owned());
     shown.extend(past(&app, &only).await);
     shown.extend(log(&app, "calendar.").await);
-    assert_snapshot!(lines(&shown), @"");
+    assert_snapshot!(lines(&shown), @"
+    planned
+    03-02 10:05:00
+    03-02 10:06:00
+    03-02 10:07:00
+    03-02 10:03:00
+    03-02 10:04:00
+    out
+    03-02 10:02:00 COMPLETED
+    03-02 10:05:00 COMPLETED
+    only
+    03-02 10:01:00 COMPLETED
+    03-02 10:03:00 COMPLETED
+    03-02 10:04:00 COMPLETED
+    calendar.created: calendar quiet by a key
+    calendar.updated: calendar quiet by a key
+    ");
 }
 
 #[tokio::test]
@@ -69,7 +85,15 @@ async fn a_calendar_in_use_stays_and_what_is_wrong_with_one_is_named() {
     done(&app, "calendarDelete", "deletedId", delete).await;
     let query = "{ calendars { totalCount nodes { name } } }";
     shown.push(ask(&app, "calendars", query, json!({})).await.to_string());
-    assert_snapshot!(lines(&shown), @"");
+    assert_snapshot!(lines(&shown), @r#"
+    CONFLICT id: 1 schedule refers to this calendar; change it first
+    BAD_USER_INPUT name: expected a text that is not blank
+    BAD_USER_INPUT timeZone: expected an IANA time zone such as Europe/Berlin, not `Mars`
+    BAD_USER_INPUT entries.0.until: expected 2026-12-24 or later, not 2026-12-23
+    BAD_USER_INPUT entries.1.cron: at character 5: expected a day that exists in one of the months, not `31`
+    CONFLICT expectedVersion: expected version 0, but it is at version 1
+    {"nodes":[],"totalCount":0}
+    "#);
 }
 
 #[tokio::test]
@@ -85,5 +109,5 @@ async fn a_calendar_is_read_as_it_was_written() {
     let query = "query($id: ID!) { calendar(id: $id) { name timeZone version entries {
         dates { from until } period { from until } cron } } }";
     let read = ask(&app, "calendar", query, json!({ "id": calendar["id"] })).await;
-    assert_snapshot!(read, @"");
+    assert_snapshot!(read, @r#"{"entries":[{"cron":null,"dates":{"from":"2026-12-24","until":"2026-12-24"},"period":null},{"cron":null,"dates":{"from":"2027-01-01","until":"2027-01-06"},"period":null},{"cron":null,"dates":null,"period":{"from":"2026-03-02T09:00:00Z","until":"2026-03-02T10:00:00Z"}},{"cron":"* * * * SAT,SUN","dates":null,"period":null}],"name":"quiet","timeZone":"UTC","version":1}"#);
 }

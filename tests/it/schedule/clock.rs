@@ -16,7 +16,7 @@ async fn a_clock_that_swings_around_an_instant_fires_it_once() {
         app.set_clock(instant.plus_ms(if swing % 2 == 0 { 5_000 } else { -5_000 }));
         app.work().await;
     }
-    assert_snapshot!(lines(&past(&app, &id).await), @"");
+    assert_snapshot!(lines(&past(&app, &id).await), @"03-02 10:01:00 COMPLETED, begun 03-02 10:01:05");
 }
 
 #[tokio::test]
@@ -32,7 +32,12 @@ async fn a_clock_that_leaps_ahead_catches_up_and_one_that_comes_back_repeats_not
     }
     app.set_clock(right.plus_ms(3_600_000));
     app.advance(MINUTE + SECOND).await;
-    assert_snapshot!(lines(&past(&app, &id).await), @"");
+    assert_snapshot!(lines(&past(&app, &id).await), @"
+    03-02 10:01:00 COMPLETED
+    03-02 10:02:00 - 03-02 11:00:00 SKIPPED CATCH_UP x 59
+    03-02 11:01:00 COMPLETED
+    03-02 11:02:00 COMPLETED, begun 03-02 11:02:01
+    ");
 }
 
 #[tokio::test]
@@ -58,5 +63,16 @@ async fn new_time_zones_move_what_lies_ahead_and_nothing_that_is_recorded() {
     app.work().await;
     let after = [past(&app, &id).await, planned(&app, &id).await].concat();
     let shown = [before, vec!["then".to_owned()], after].concat();
-    assert_snapshot!(lines(&shown), @"");
+    assert_snapshot!(lines(&shown), @"
+    03-02 10:02:00 - 03-02 10:58:00 SKIPPED CATCH_UP x 29
+    03-03 10:00:00 COMPLETED
+    03-03 10:02:00 COMPLETED, begun 03-03 10:03:00
+    03-03 10:04:00
+    03-03 10:06:00
+    03-03 10:08:00
+    then
+    03-02 10:02:00 - 03-02 10:58:00 SKIPPED CATCH_UP x 29
+    03-03 10:00:00 COMPLETED
+    03-03 10:02:00 COMPLETED, begun 03-03 10:03:00
+    ");
 }

@@ -32,7 +32,12 @@ async fn a_schedule_fires_from_its_start_to_its_end_and_is_over() {
     let (id, plan) = under(&app, cron("* * * * *"), policy).await;
     minutes(&app, 8).await;
     let state = schedule(&app, &plan, "state").await;
-    assert_snapshot!(lines(&[past(&app, &id).await, vec![text(&state)]].concat()), @"");
+    assert_snapshot!(lines(&[past(&app, &id).await, vec![text(&state)]].concat()), @"
+    03-02 10:03:00 COMPLETED
+    03-02 10:04:00 COMPLETED
+    03-02 10:05:00 COMPLETED
+    SCHEDULED
+    ");
 }
 
 #[tokio::test]
@@ -46,7 +51,14 @@ async fn no_more_instants_fire_than_may_and_what_is_skipped_does_not_count() {
     app.work().await;
     minutes(&app, 5).await;
     let state = schedule(&app, &plan, "state firingCount").await;
-    assert_snapshot!(lines(&[past(&app, &id).await, vec![text(&state)]].concat()), @"");
+    assert_snapshot!(lines(&[past(&app, &id).await, vec![text(&state)]].concat()), @"
+    03-02 10:01:00 COMPLETED
+    03-02 10:02:00 COMPLETED
+    03-02 10:03:00 - 03-02 10:11:00 SKIPPED CATCH_UP x 9
+    03-02 10:12:00 COMPLETED
+    03-02 10:13:00 COMPLETED
+    SCHEDULED
+    ");
     assert_eq!(schedule(&app, &plan, "firingCount").await, json!(4));
 }
 
@@ -85,7 +97,14 @@ async fn what_is_left_out_makes_no_rows_and_is_explained() {
         day: explain(at: \"2026-03-03T10:03:00Z\") { verdict previousAt nextAt } } }";
     let explained = ask(&app, "schedule", query, json!({ "id": plan })).await;
     let shown = [past(&app, &id).await, vec![text(&next), explained.to_string()]].concat();
-    assert_snapshot!(lines(&shown), @"");
+    assert_snapshot!(lines(&shown), @r#"
+    03-02 10:01:00 COMPLETED
+    03-02 10:04:00 COMPLETED
+    03-02 10:07:00 COMPLETED
+    03-02 10:08:00 COMPLETED
+    every minute, UTC, with exclusions
+    {"day":{"nextAt":"2026-03-05T00:00:00Z","previousAt":"2026-03-02T23:59:00Z","verdict":"EXCLUDED"},"out":{"message":"it is left out by the exclusions of the schedule","nextAt":"2026-03-02T10:04:00Z","previousAt":"2026-03-02T10:01:00Z","verdict":"EXCLUDED"}}
+    "#);
 }
 
 #[tokio::test]
@@ -107,7 +126,32 @@ async fn what_was_missed_is_caught_up_as_the_policy_says() {
         shown.extend(past(&app, &id).await);
         shown.extend(log(&app, "firing.skipped").await);
     }
-    assert_snapshot!(lines(&shown), @"");
+    assert_snapshot!(lines(&shown), @r#"
+    {"catchUp":"SKIP"}
+    03-02 10:01:00 COMPLETED
+    03-02 10:02:00 - 03-02 10:05:00 SKIPPED CATCH_UP x 4
+    03-02 10:06:00 COMPLETED, begun 03-02 10:06:30
+    firing.skipped: 4 instants were skipped: CATCH_UP
+    {"catchUp":"LAST"}
+    03-02 10:01:00 COMPLETED
+    03-02 10:02:00 - 03-02 10:05:00 SKIPPED CATCH_UP x 4
+    03-02 10:06:00 COMPLETED, begun 03-02 10:06:30
+    firing.skipped: 4 instants were skipped: CATCH_UP
+    {"catchUp":"ALL"}
+    03-02 10:01:00 COMPLETED
+    03-02 10:02:00 COMPLETED, begun 03-02 10:06:30
+    03-02 10:03:00 COMPLETED, begun 03-02 10:06:30
+    03-02 10:04:00 COMPLETED, begun 03-02 10:06:30
+    03-02 10:05:00 COMPLETED, begun 03-02 10:06:30
+    03-02 10:06:00 COMPLETED, begun 03-02 10:06:30
+    {"catchUp":"ALL","catchUpWindow":"PT3M"}
+    03-02 10:01:00 COMPLETED
+    03-02 10:02:00 - 03-02 10:03:00 SKIPPED CATCH_UP x 2
+    03-02 10:04:00 COMPLETED, begun 03-02 10:06:30
+    03-02 10:05:00 COMPLETED, begun 03-02 10:06:30
+    03-02 10:06:00 COMPLETED, begun 03-02 10:06:30
+    firing.skipped: 2 instants were skipped: CATCH_UP
+    "#);
 }
 
 #[tokio::test]
@@ -123,7 +167,17 @@ async fn a_new_policy_replans_and_the_same_one_does_not() {
     let changed = done(&app, "scheduleUpdate", selection, update(policy)).await;
     minutes(&app, 4).await;
     let shown = [before, vec![changed["schedule"].to_string()], past(&app, &id).await].concat();
-    assert_snapshot!(lines(&shown), @"");
+    assert_snapshot!(lines(&shown), @r#"
+    03-02 10:02:00
+    03-02 10:03:00
+    03-02 10:04:00
+    03-02 10:05:00
+    03-02 10:06:00
+    {"policy":{"catchUp":"LAST","endsAt":null,"exclude":[{"cron":"*/2 * * * *"}]}}
+    03-02 10:01:00 COMPLETED
+    03-02 10:03:00 COMPLETED
+    03-02 10:05:00 COMPLETED
+    "#);
 }
 
 #[tokio::test]
@@ -144,7 +198,17 @@ async fn a_policy_that_leaves_nothing_is_refused_and_every_wrong_part_is_named()
     ] {
         shown.extend(refused(&app, "triggerCreate", create(policy)).await);
     }
-    assert_snapshot!(lines(&shown), @"");
+    assert_snapshot!(lines(&shown), @"
+    BAD_USER_INPUT schedules.0.policy: expected a policy that leaves an instant of the plan after 2026-03-02T10:00:00Z, not too far behind what it leaves out
+    BAD_USER_INPUT schedules.0.policy: expected a policy that leaves an instant of the plan after 2026-03-02T10:00:00Z, not too far behind what it leaves out
+    BAD_USER_INPUT schedules.0.policy.endsAt: expected an instant after startsAt, 2026-03-03T00:00:00Z
+    BAD_USER_INPUT schedules.0.policy.maxFirings: expected a number from 1
+    BAD_USER_INPUT schedules.0.policy.jitter: expected a duration of at most 24 hours
+    BAD_USER_INPUT schedules.0.policy.catchUpWindow: expected 1 second to 366 days
+    BAD_USER_INPUT schedules.0.policy.exclude.0.cron: at character 6: expected 5 fields (minute, hour, day of the month, month, day of the week) or 6 with leading seconds, not 3
+    BAD_USER_INPUT schedules.0.policy.excludeCalendarIds.1: expected the id of a calendar: cal_ and 26 characters
+    NOT_FOUND schedules.0.policy.onlyCalendarIds.0: no calendar has the id cal_01h2xcejqtf2nbrexx3vqjhp41
+    ");
 }
 
 #[tokio::test]
@@ -172,7 +236,16 @@ async fn an_instant_is_explained_from_its_record_or_from_the_schedule() {
     let at = "2026-03-02T12:00:00Z";
     let answer = ask(&app, "schedule", query, json!({ "id": plan, "at": at })).await;
     shown.push(answer["explain"]["verdict"].to_string());
-    assert_snapshot!(lines(&shown), @"");
+    assert_snapshot!(lines(&shown), @r#"
+    2026-03-02T10:50:00+01:00 BEFORE_START -: the schedule was made at 2026-03-02T10:00:00Z
+    2026-03-02T11:05:00+01:00 NOT_PLANNED -: the time plan has no such instant
+    2026-03-02T11:10:00+01:00 FIRED COMPLETED: it fired, and is COMPLETED
+    2026-03-02T11:30:00+01:00 SKIPPED SKIPPED: it was skipped with 4 others: CATCH_UP
+    2026-03-02T12:20:00+01:00 WILL_FIRE -: it will fire, and be due at 2026-03-02T11:20:00Z
+    2026-03-02T13:00:00+01:00 WILL_FIRE -: it will fire, and be due at 2026-03-02T12:00:00Z
+    2026-03-02T21:10:00+01:00 AFTER_END -: the schedule ends at 2026-03-02T20:00:00Z
+    "PAUSED"
+    "#);
 }
 
 #[tokio::test]
@@ -185,5 +258,5 @@ async fn a_preview_obeys_the_policy() {
     let variables = json!({ "spec": cron("0 9 * * *"), "policy": policy });
     app.pass(DAY * 4);
     let preview = ask(&app, "schedulePreview", query, variables).await;
-    assert_snapshot!(preview, @"");
+    assert_snapshot!(preview, @r#"{"instants":[{"local":"2026-03-09T09:00:00+00:00"},{"local":"2026-03-10T09:00:00+00:00"},{"local":"2026-03-11T09:00:00+00:00"}],"summary":"every day at 09:00, UTC, 2 times at most, with exclusions"}"#);
 }
