@@ -54,8 +54,8 @@ struct Batch {
 /// The instants of schedules that a claim came past.
 #[derive(Default)]
 struct Passed {
-    /// One-time schedules that have nothing ahead any more.
-    one_time: Vec<ScheduleId>,
+    /// Schedules that may have nothing ahead any more.
+    last: Vec<ScheduleId>,
     /// What was skipped, and what ends a range before it.
     reached: Vec<Reached>,
 }
@@ -217,8 +217,8 @@ impl Executor {
     /// What the claim means for schedules, in a change of its own: a claim waits for none that
     /// somebody edits.
     async fn pass(&self, passed: Passed) -> Result<()> {
-        let Passed { one_time, reached } = passed;
-        if one_time.is_empty() && reached.is_empty() {
+        let Passed { last, reached } = passed;
+        if last.is_empty() && reached.is_empty() {
             return Ok(());
         }
         let ids = self.app.ids().clone();
@@ -227,7 +227,7 @@ impl Executor {
             .change(Origin::Engine, move |change| {
                 async move {
                     range::fold(change, &ids, &reached).await?;
-                    claim::set_processed(change, one_time).await
+                    claim::set_processed(change, last).await
                 }
                 .boxed()
             })
@@ -321,11 +321,11 @@ impl Executor {
 
 impl Passed {
     fn see(&mut self, claimed: &[Claimed]) {
-        for Claimed { firing, is_after_range, .. } in claimed {
+        for Claimed { firing, is_after_range, is_last, .. } in claimed {
             if firing.cause != Cause::Schedule || firing.epoch != 1 {
                 continue;
             }
-            self.one_time.extend(claim::one_time(firing.schedule_id, firing.schedule_kind));
+            self.last.extend(firing.schedule_id.filter(|_| *is_last));
             let ends = firing.schedule_id.filter(|_| *is_after_range);
             let at = firing.nominal_at;
             self.reached.extend(ends.map(|schedule| Reached { schedule, at, skipped: None }));
@@ -334,7 +334,7 @@ impl Passed {
 
     fn skip(&mut self, skipped: &[Candidate]) {
         for one in skipped {
-            self.one_time.extend(claim::one_time(one.schedule_id, one.schedule_kind));
+            self.last.extend(one.schedule_id);
             let (at, skipped) = (one.nominal_at, Some(one.id));
             self.reached.extend(one.schedule_id.map(|schedule| Reached { schedule, at, skipped }));
         }

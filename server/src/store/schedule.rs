@@ -3,6 +3,7 @@
 use entity::firing;
 use entity::schedule::{Column, Entity, Kind, Model, State};
 use entity::{Instant, ProjectId, ScheduleId, TriggerId, TypedId};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveEnum as _, ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbBackend,
     EntityTrait, FromQueryResult, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder,
@@ -80,6 +81,23 @@ pub async fn first_planned(
         .all(store.readers())
         .await?;
     Ok(rows.into_iter().map(|row| (row.schedule_id, row.first)).collect())
+}
+
+/// How many instants of a schedule after `now` are planned and unclaimed.
+pub async fn count_planned(
+    store: &Store,
+    project: ProjectId,
+    id: ScheduleId,
+    now: Instant,
+) -> Result<u64> {
+    use firing::{Column, Entity};
+    let planned = Entity::find()
+        .filter(Column::ScheduleId.eq(id))
+        .filter(Column::ProjectId.eq(project))
+        // In the words of the index `firing_ahead`.
+        .filter(Expr::cust("firing.status = 'SCHEDULED' AND firing.cause = 'SCHEDULE'"))
+        .filter(Column::NominalAt.gt(now));
+    Ok(planned.count(store.readers()).await?)
 }
 
 /// One schedule that lives, as a change sees it.

@@ -46,11 +46,13 @@ async fn no_more_instants_fire_than_may_and_what_is_skipped_does_not_count() {
     let (id, plan) = under(&app, cron("* * * * *"), json!({ "maxFirings": 4 })).await;
     minutes(&app, 2).await;
     assert_eq!(planned(&app, &id).await.len(), 2, "the rest is planned");
+    let next = schedule(&app, &plan, "nextFireTimes { at }").await;
+    assert_eq!(list(&next).len(), 2, "{next}");
     app.pass(MINUTE * 10);
     app = app.restart().await;
     app.work().await;
     minutes(&app, 5).await;
-    let state = schedule(&app, &plan, "state firingCount").await;
+    let state = schedule(&app, &plan, "state").await;
     assert_snapshot!(lines(&[past(&app, &id).await, vec![text(&state)]].concat()), @"
     03-02 10:01:00 COMPLETED
     03-02 10:02:00 COMPLETED

@@ -15,7 +15,6 @@ use crate::graphql::error::{Result, parse_id};
 use crate::graphql::loader::{FirstPlanned, TriggerKey, app, caller, load};
 use crate::graphql::scalar::{DateTime, Duration, Json};
 use crate::graphql::trigger::Trigger;
-use crate::limits::PREVIEW_ROWS_MAX;
 use crate::service::Scope;
 use crate::service::schedule::{self, Preview, PreviewInstant};
 use crate::store::schedule::{Filter, SORT};
@@ -212,13 +211,8 @@ impl Schedule {
         ctx: &Context<'_>,
         #[graphql(desc = "How many: at most 1,000.", default = 5)] first: i32,
     ) -> Result<Vec<ScheduleInstant>> {
-        let rows = usize::try_from(first).ok().filter(|rows| *rows <= PREVIEW_ROWS_MAX);
-        let rows = rows.ok_or_else(|| {
-            Error::invalid("first", format!("expected a number from 0 to {PREVIEW_ROWS_MAX}"))
-        })?;
-        let table = schedule::timetable_of(app(ctx), &self.0).await?;
-        let now = app(ctx).clock().now();
-        Ok(schedule::upcoming(&table, now, rows).into_iter().map(instant).collect())
+        let instants = schedule::next_instants(app(ctx), &self.0, first).await?;
+        Ok(instants.into_iter().map(instant).collect())
     }
 
     /// Why it did, did not, or will fire at an instant.

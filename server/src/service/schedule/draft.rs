@@ -169,10 +169,7 @@ pub(super) async fn first_instant(
     let tables = timetable::get_many(change, &[row.into()]).await?;
     let first = tables.first().and_then(|table| table.next_after(now));
     first.ok_or_else(|| {
-        let message = format!(
-            "expected a policy that leaves an instant of the plan after {now}, not too far behind \
-             what it leaves out"
-        );
+        let message = format!("expected a plan and a policy that leave an instant after {now}");
         Error::invalid("policy", message)
     })
 }

@@ -36,7 +36,7 @@ pub use draft::Draft;
 pub(super) use draft::{check_count, check_draft, insert, payload_problems};
 pub use fire::fire;
 pub use spec::{
-    Preview, PreviewInstant, SpecInput, plan_of, policy_of, preview, timetable_of, upcoming,
+    Preview, PreviewInstant, SpecInput, next_instants, plan_of, policy_of, preview, timetable_of,
 };
 
 use draft::{check_calendars, check_name, nothing_checked, violations};

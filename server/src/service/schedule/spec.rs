@@ -15,7 +15,7 @@ use crate::domain::zone::{DstPolicy, Zone};
 use crate::error::{Error, Problem, Result, refuse_if_any};
 use crate::limits::{DELAY_MS_MAX, PREVIEW_ROWS_MAX};
 use crate::service::Caller;
-use crate::store::{calendar, timetable};
+use crate::store::{calendar, schedule, timetable};
 
 /// A time plan as a client says it.
 #[derive(Clone, Debug, Serialize)]
@@ -92,6 +92,8 @@ pub async fn preview(
     check.under("policy", policy.check());
     refuse_if_any(check.problems)?;
     let spec = spec.ok_or_else(nothing_checked)?;
+    let most = policy.max_firings.and_then(|max| usize::try_from(max).ok());
+    let rows = rows.map(|rows| rows.min(most.unwrap_or(usize::MAX)));
     let table = unsaved(app, caller, &spec, policy).await?;
     Ok(Preview {
         summary: table.summary(),
@@ -145,6 +147,24 @@ pub fn plan_of(row: &row::Model) -> Result<Plan> {
     let fault = |why: String| Error::Internal(format!("the stored spec of {}: {why}", row.id));
     let spec: Spec = serde_json::from_str(&row.spec).map_err(|error| fault(error.to_string()))?;
     spec.compile().map_err(|problem| fault(problem.message))
+}
+
+/// The next instants of a stored schedule, no more than may become firings.
+///
+/// # Errors
+/// A refusal of the number; the database's own.
+pub async fn next_instants(app: &App, row: &row::Model, rows: i32) -> Result<Vec<PreviewInstant>> {
+    let rows = usize::try_from(rows).ok().filter(|rows| *rows <= PREVIEW_ROWS_MAX);
+    let rows = rows.ok_or_else(|| {
+        Error::invalid("first", format!("expected a number from 0 to {PREVIEW_ROWS_MAX}"))
+    })?;
+    let table = timetable_of(app, row).await?;
+    let now = app.clock().now();
+    let Some(max) = table.policy().max_firings else { return Ok(upcoming(&table, now, rows)) };
+    // What is planned has its place already.
+    let planned = schedule::count_planned(app.store(), row.project_id, row.id, now).await?;
+    let left = (max - row.firings).max(0).unsigned_abs().saturating_add(planned);
+    Ok(upcoming(&table, now, rows.min(usize::try_from(left).unwrap_or(usize::MAX))))
 }
 
 /// The next instants of a timetable after `from`.
