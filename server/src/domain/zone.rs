@@ -17,9 +17,10 @@ use std::ops::Range;
 use std::str::FromStr as _;
 
 use chrono::{
-    DateTime, Datelike as _, FixedOffset, NaiveDateTime, Offset as _, TimeDelta, TimeZone as _,
+    DateTime, Datelike as _, FixedOffset, MappedLocalTime, NaiveDateTime, Offset as _, TimeDelta,
+    TimeZone as _,
 };
-use chrono_tz::Tz;
+use chrono_tz::{GapInfo, Tz, TzOffset};
 use entity::Instant;
 use serde::{Deserialize, Serialize};
 
@@ -146,15 +147,13 @@ impl Zone {
     #[must_use]
     pub fn read(&self, civil: NaiveDateTime) -> Reading {
         let civil_secs = civil.and_utc().timestamp();
-        let found = self.0.offset_from_local_datetime(&civil);
-        if let Some(offset) = found.single() {
-            return Reading::Once(civil_secs - i64::from(offset.fix().local_minus_utc()));
-        }
-        let window = civil_secs - OFFSET_SECS_MAX..civil_secs + OFFSET_SECS_MAX;
-        let transition = self.transition_in(window);
-        match found.earliest() {
-            Some(_) => Reading::Twice(transition),
-            None => Reading::Never(transition),
+        let with = |offset: TzOffset| civil_secs - i64::from(offset.fix().local_minus_utc());
+        match self.0.offset_from_local_datetime(&civil) {
+            MappedLocalTime::Single(offset) => Reading::Once(with(offset)),
+            MappedLocalTime::Ambiguous(first, second) => {
+                Reading::Twice(self.transition_in(with(first)..with(second)))
+            }
+            MappedLocalTime::None => Reading::Never(self.gap_around(civil)),
         }
     }
 
@@ -193,6 +192,18 @@ impl Zone {
             .map(|offset| instant.to_utc().with_timezone(&offset))
             .filter(|local| local.year() <= 9999);
         local.unwrap_or_else(|| instant.to_utc().fixed_offset()).to_rfc3339()
+    }
+
+    /// The transition that jumps over `civil`.
+    fn gap_around(&self, civil: NaiveDateTime) -> Transition {
+        let begin = GapInfo::new(&civil, &self.0).and_then(|gap| gap.begin);
+        let Some((start, before)) = begin else {
+            let civil_secs = civil.and_utc().timestamp();
+            return self.transition_in(civil_secs - OFFSET_SECS_MAX..civil_secs + OFFSET_SECS_MAX);
+        };
+        let before_secs = i64::from(before.fix().local_minus_utc());
+        let at_secs = start.and_utc().timestamp() - before_secs;
+        Transition { at_secs, before_secs, after_secs: self.offset_secs(at_secs) }
     }
 
     /// Halves `window` until the one transition in it is found.
