@@ -201,10 +201,13 @@ CREATE INDEX firing_due ON firing (due_at, id)
     WHERE status IN ('SCHEDULED', 'RETRYING') AND blocked_by IS NULL;
 CREATE INDEX firing_waiting ON firing (project_id, due_at)
     WHERE status IN ('SCHEDULED', 'RETRYING') AND blocked_by IS NULL;
--- Who holds the slot of a trigger, and what waits for it.
+-- Who holds the slot of a trigger, what waits for it, and what was skipped and is not folded yet.
 CREATE INDEX firing_slot ON firing (trigger_id)
-    WHERE cause IN ('SCHEDULE', 'BACKFILL') AND status IN ('SCHEDULED', 'EXECUTING') AND 0 < epoch;
-CREATE INDEX firing_blocked ON firing (trigger_id, nominal_at) WHERE blocked_by IS NOT NULL;
+    WHERE cause IN ('SCHEDULE', 'BACKFILL') AND status IN ('SCHEDULED', 'EXECUTING') AND epoch > 0;
+CREATE INDEX firing_blocked ON firing (trigger_id, nominal_at)
+    WHERE blocked_by IS NOT NULL AND status = 'SCHEDULED';
+CREATE INDEX firing_unfolded ON firing (schedule_id)
+    WHERE blocked_by IS NOT NULL AND status = 'SKIPPED';
 CREATE INDEX firing_lease ON firing (lease_until) WHERE status = 'EXECUTING';
 CREATE INDEX firing_list ON firing (project_id, id);
 CREATE INDEX firing_trigger ON firing (trigger_id, id) WHERE trigger_id IS NOT NULL;

@@ -208,6 +208,27 @@ async fn cancelled_it_makes_nothing_more_and_what_waits_is_cancelled() {
 }
 
 #[tokio::test]
+async fn one_step_looks_at_a_thousand_instants() {
+    let app = TestApp::start().await;
+    let (id, _) = scheduled(&app, "minutely", cron("* * * * *")).await;
+    let input = range(&id, "03-01T00:00:00", "03-01T16:41:00");
+    backfill(&app, input.clone()).await;
+    app.work().await;
+    // Nothing is missing of these 1,001.
+    let again = backfill(&app, with(input, "onlyMissing", json!(true))).await;
+    let mut shown = Vec::new();
+    for _ in 0..3 {
+        app.engine.operator.run_once().await.expect("a step");
+        shown.push(operation(&app, &again).await);
+    }
+    assert_snapshot!(lines(&shown), @r"
+    BACKFILL RUNNING, 1000 of 1001 done, 0 made
+    BACKFILL RUNNING, 1001 of 1001 done, 0 made
+    BACKFILL COMPLETED, 1001 of 1001 done, 0 made
+    ");
+}
+
+#[tokio::test]
 async fn it_fails_when_its_schedule_is_deleted() {
     let app = TestApp::start().await;
     let (id, schedule) = scheduled(&app, "minutely", cron("* * * * *")).await;

@@ -11,7 +11,7 @@ use std::str::FromStr;
 pub enum Role {
     /// Serves GraphQL, REST, WebSockets and the playground.
     Api,
-    /// Expands schedules into firings.
+    /// Expands schedules into firings, and takes the steps of operations.
     Planner,
     /// Executes what is due, and sweeps SQL for what was left behind.
     Executor,

@@ -3,7 +3,8 @@
 //! ```text
 //!  planner ──► firing rows ──► due queue ──► executor: claim ► stages ► recorder ──► log, tails
 //!                  ▲                                              │
-//!                  └──── sweeper: SQL → queue, ended leases ◄─────┘        retention: deletes by age
+//!                  ├──── sweeper: SQL → queue, ended leases ◄─────┘        retention: deletes by age
+//!                  └──── operator: backfills, a step at a time
 //! ```
 //! Each duty has the same shape: `new`, then `run(shutdown)`, a loop that owns the waiting, around
 //! `run_once() -> Report`, one pass that can be called from a test. No duty needs a leader: each

@@ -105,7 +105,7 @@ pub async fn release(change: &Change, triggers: &[TriggerId], now: Instant) -> R
     // Whoever has what waits in hand ends it, or claims it.
     let lock = if change.backend() == DbBackend::Postgres { "FOR UPDATE SKIP LOCKED" } else { "" };
     let sql = include_str!("overlap_release.sql");
-    let sql = sql.replace("{ids}", &among).replace("{lock}", lock);
+    let sql = indexed(change.backend(), sql).replace("{ids}", &among).replace("{lock}", lock);
     let values = std::iter::once(now.millis().into()).chain(ids);
     let rows = change.tx().query_all_raw(change.statement(&sql, values)).await?;
     for row in &rows {
@@ -119,8 +119,8 @@ pub async fn release(change: &Change, triggers: &[TriggerId], now: Instant) -> R
 
 /// The triggers of which something waits although their slots are free.
 pub async fn stuck(store: &Store, now: Instant) -> Result<Vec<TriggerId>> {
-    let sql = include_str!("overlap_stuck.sql");
-    let statement = sql::statement(store.backend(), sql, [now.millis().into()]);
+    let sql = indexed(store.backend(), include_str!("overlap_stuck.sql"));
+    let statement = sql::statement(store.backend(), &sql, [now.millis().into()]);
     let rows = store.readers().query_all_raw(statement).await?;
     rows.iter().map(|row| Ok(row.try_get("", "trigger_id")?)).collect()
 }
@@ -215,17 +215,20 @@ async fn slots(change: &Change, triggers: &[TriggerId]) -> Result<HashMap<Trigge
     }
     let (among, ids) = among(change.backend(), triggers);
     let lock = if change.backend() == DbBackend::Postgres { "FOR UPDATE" } else { "" };
-    // In the words of the index `firing_slot`.
+    // In the words of the indexes.
     let holders = format!(
-        "SELECT id, trigger_id FROM firing WHERE trigger_id {among} \
+        "SELECT id, trigger_id FROM firing {{slot}} WHERE trigger_id {among} \
          AND cause IN ('SCHEDULE', 'BACKFILL') AND status IN ('SCHEDULED', 'EXECUTING') \
-         AND 0 < epoch AND COALESCE(overlap, '') <> 'ALLOW' ORDER BY id {lock}"
+         AND epoch > 0 AND COALESCE(overlap, '') <> 'ALLOW' ORDER BY id {lock}"
     );
     let buffered = format!(
-        "SELECT trigger_id, cause, COUNT(*) AS count FROM firing WHERE trigger_id {among} \
+        "SELECT trigger_id, cause, COUNT(*) AS count FROM firing {{blocked}} \
+         WHERE trigger_id {among} \
          AND blocked_by IS NOT NULL AND status = 'SCHEDULED' GROUP BY trigger_id, cause"
     );
     let mut slots: HashMap<TriggerId, Slot> = HashMap::new();
+    let (holders, buffered) =
+        (indexed(change.backend(), &holders), indexed(change.backend(), &buffered));
     let statement = change.statement(&holders, ids.clone());
     for row in Holder::find_by_statement(statement).all(change.tx()).await? {
         slots.entry(row.trigger_id).or_default().holders.push(row.id);
@@ -327,6 +330,19 @@ fn over<const N: usize>(
 ) -> Statement {
     let (among, ids) = among(change.backend(), firings);
     change.statement(&sql.replace("{ids}", &among), values.into_iter().chain(ids))
+}
+
+/// Names the partial indexes. SQLite keeps no statistics here, and would as soon read all firings
+/// that a trigger ever had; PostgreSQL knows how small they are.
+fn indexed(backend: DbBackend, sql: &str) -> String {
+    let named = |sql: String, name: &str| {
+        let index = match backend {
+            DbBackend::Postgres => String::new(),
+            _ => format!("INDEXED BY firing_{name}"),
+        };
+        sql.replace(&format!("{{{name}}}"), &index)
+    };
+    ["slot", "blocked", "ahead"].into_iter().fold(sql.to_owned(), named)
 }
 
 /// The condition that a column is one of `ids`, and its parameters.

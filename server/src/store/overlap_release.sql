@@ -3,7 +3,7 @@
 UPDATE firing SET blocked_by = NULL, due_at = ?
 WHERE id IN (
     SELECT (SELECT waiting.id
-            FROM firing AS waiting
+            FROM firing AS waiting {blocked}
             WHERE waiting.trigger_id = freed.id
               AND waiting.blocked_by IS NOT NULL
               AND waiting.status = 'SCHEDULED'
@@ -13,11 +13,11 @@ WHERE id IN (
     FROM trigger AS freed
     WHERE freed.id {ids}
       AND NOT EXISTS (
-            SELECT 1 FROM firing AS holder
+            SELECT 1 FROM firing AS holder {slot}
             WHERE holder.trigger_id = freed.id
               AND holder.cause IN ('SCHEDULE', 'BACKFILL')
               AND holder.status IN ('SCHEDULED', 'EXECUTING')
-              AND 0 < holder.epoch
+              AND holder.epoch > 0
               AND COALESCE(holder.overlap, '') <> 'ALLOW'))
   -- Somebody else may have released or cancelled it meanwhile.
   AND blocked_by IS NOT NULL

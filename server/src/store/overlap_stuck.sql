@@ -1,20 +1,22 @@
 -- Parameter: now. The triggers of which something waits for a slot that nobody holds, and that
 -- nothing is about to take.
-SELECT DISTINCT blocked.trigger_id
-FROM firing AS blocked
-WHERE blocked.blocked_by IS NOT NULL
-  AND blocked.status = 'SCHEDULED'
-  AND NOT EXISTS (
-        SELECT 1 FROM firing AS holder
+SELECT blocked.trigger_id
+FROM (SELECT DISTINCT trigger_id FROM firing {blocked}
+      WHERE blocked_by IS NOT NULL AND status = 'SCHEDULED') AS blocked
+WHERE NOT EXISTS (
+        SELECT 1 FROM firing AS holder {slot}
         WHERE holder.trigger_id = blocked.trigger_id
           AND holder.cause IN ('SCHEDULE', 'BACKFILL')
           AND holder.status IN ('SCHEDULED', 'EXECUTING')
-          AND 0 < holder.epoch
+          AND holder.epoch > 0
           AND COALESCE(holder.overlap, '') <> 'ALLOW')
+  -- Of those that a backfill made one more may be let go: it finds the slot held, and waits again.
   AND NOT EXISTS (
-        SELECT 1 FROM firing AS next
-        WHERE next.trigger_id = blocked.trigger_id
-          AND next.cause IN ('SCHEDULE', 'BACKFILL')
+        SELECT 1 FROM schedule
+        JOIN firing AS next {ahead} ON next.schedule_id = schedule.id
+        WHERE schedule.trigger_id = blocked.trigger_id
+          AND schedule.deleted_at IS NULL
+          AND next.cause = 'SCHEDULE'
           AND next.status = 'SCHEDULED'
           AND next.epoch = 0
           AND next.blocked_by IS NULL

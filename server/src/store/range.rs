@@ -122,17 +122,15 @@ pub async fn unfolded(store: &Store, rows_max: u64) -> Result<Vec<Reached>> {
 }
 
 async fn marked(change: &Change, row: &Model) -> Result<Vec<Reached>> {
-    let select = skipped_by_claim()
-        .filter(Column::TriggerId.eq(row.trigger_id))
-        .filter(Column::ScheduleId.eq(row.id));
+    let select = skipped_by_claim().filter(Column::ScheduleId.eq(row.id));
     Ok(select.all(change.tx()).await?.into_iter().filter_map(reached_by).collect())
 }
 
-/// In the words of the index `firing_blocked`.
+/// In the words of the index `firing_unfolded`.
 fn skipped_by_claim() -> Select<Entity> {
     Entity::find()
         .filter(Expr::cust("firing.blocked_by IS NOT NULL"))
-        .filter(Column::Status.eq(Status::Skipped))
+        .filter(Expr::cust("firing.status = 'SKIPPED'"))
 }
 
 fn reached_by(row: firing::Model) -> Option<Reached> {
