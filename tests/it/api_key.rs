@@ -87,7 +87,7 @@ async fn each_operation_needs_its_scope() {
             lines.push(format!("{}: {}", operation.name, opened_by.join(" ")));
         }
     }
-    assert_snapshot!(lines.join("\n"), @r"
+    assert_snapshot!(lines.join("\n"), @"
     action: READ ADMIN
     actions: READ ADMIN
     apiKeys: ADMIN
@@ -106,6 +106,7 @@ async fn each_operation_needs_its_scope() {
     projects: READ ADMIN
     schedule: READ ADMIN
     schedulePreview: READ ADMIN
+    scheduleSimulate: READ ADMIN
     schedules: READ ADMIN
     server: (none) READ FIRE EVENTS_WRITE WRITE ADMIN
     timer: READ ADMIN
@@ -118,7 +119,7 @@ async fn each_operation_needs_its_scope() {
     actionUpdate: WRITE ADMIN
     apiKeyCreate: ADMIN
     apiKeyRevoke: ADMIN
-    calendarDelete: (none) READ FIRE EVENTS_WRITE WRITE ADMIN
+    calendarDelete: WRITE ADMIN
     calendarSet: WRITE ADMIN
     eventLog: EVENTS_WRITE ADMIN
     eventsLog: EVENTS_WRITE ADMIN

@@ -18,7 +18,7 @@ const SILENT: [(&str, &str); 4] = [
 
 /// The mutations in an order in which each finds what it needs, with the object of the answer.
 /// `$name` is the id that the mutation of that name answered with.
-const STORY: [(&str, &str, &str); 28] = [
+const STORY: [(&str, &str, &str); 30] = [
     (
         "eventLog",
         "event { id }",
@@ -39,6 +39,8 @@ const STORY: [(&str, &str, &str); 28] = [
         "schedule { id }",
         r#"{"triggerId": "$triggerCreate", "spec": {"every": {"interval": "PT1H"}}}"#,
     ),
+    ("calendarSet", "calendar { id }", r#"{"name": "c", "entries": [{"date": "2027-01-01"}]}"#),
+    ("calendarDelete", "deletedId", r#"{"id": "$calendarSet"}"#),
     ("scheduleUpdate", "schedule { id }", r#"{"id": "$scheduleCreate", "name": "s"}"#),
     ("schedulePause", "schedule { id }", r#"{"id": "$scheduleCreate"}"#),
     ("scheduleResume", "schedule { id }", r#"{"id": "$scheduleCreate"}"#),

@@ -229,6 +229,7 @@ async fn an_unknown_id_in_a_query_is_null_and_a_malformed_one_is_refused() {
         ("trigger", "by: { id: $id }", "trg"),
         ("action", "by: { id: $id }", "act"),
         ("schedule", "id: $id", "sch"),
+        ("calendar", "id: $id", "cal"),
         ("firing", "id: $id", "frg"),
         ("timer", "id: $id", "tmr"),
         ("event", "id: $id", "evt"),

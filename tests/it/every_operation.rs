@@ -91,6 +91,7 @@ fn scalar(root: &str, name: &str, kind: &str) -> String {
                 ("apiKey", "key"),
                 ("event", "evt"),
                 ("firing", "frg"),
+                ("calendar", "cal"),
                 ("operation", "opr"),
                 ("project", "prj"),
                 ("schedule", "sch"),

@@ -117,7 +117,11 @@ impl Client {
     pub async fn make_trigger(&self, name: &str, url: &str, schedules: Vec<Value>) -> Value {
         let stage = json!({ "name": "post", "config": { "http": { "url": url } } });
         let action = json!({ "inline": { "stages": [stage] } });
-        let input = json!({ "name": name, "action": action, "schedules": schedules });
+        // Schedules that share a trigger would be in each other's way by default.
+        let overlap = if schedules.len() < 2 { "SKIP" } else { "ALLOW" };
+        let input = json!({
+            "name": name, "action": action, "schedules": schedules, "overlap": overlap,
+        });
         let made = self.ask(TRIGGER, json!({ "input": input })).await;
         assert_eq!(made["triggerCreate"]["userErrors"], json!([]));
         made["triggerCreate"]["trigger"]["id"].clone()

@@ -79,6 +79,14 @@ impl Home {
         self.scaled.as_mut().map(|(_, redis)| redis)
     }
 
+    /// Where the database is, for whoever opens it in this process.
+    pub fn database_url(&self) -> String {
+        match &self.scaled {
+            Some((postgres, _)) => postgres.url(DATABASE),
+            None => format!("sqlite://{}/belfry.db", self.folder.path().display()),
+        }
+    }
+
     /// The binary on this database.
     fn command(&self, args: &[&str]) -> Command {
         let mut command = command(self.folder.path(), args);

@@ -23,6 +23,12 @@ use crate::domain::planning::{
 use crate::domain::timetable::Timetable;
 use crate::error::Result;
 
+/// In the words of the index `firing_ahead`: parameters would not lead to it.
+const UNCLAIMED: &str =
+    "firing.status = 'SCHEDULED' AND firing.cause = 'SCHEDULE' AND firing.epoch = 0";
+/// In the words of the index `firing_instant`.
+const PLANNED: &str = "firing.cause = 'SCHEDULE'";
+
 /// What one planning pass did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
@@ -339,9 +345,7 @@ async fn waiting_of(
                 .select_only()
                 .columns([Column::ScheduleId, Column::NominalAt, Column::DueAt])
                 .filter(Column::ScheduleId.is_in(run.iter().copied()))
-                .filter(Column::Status.eq(Status::Scheduled))
-                .filter(Column::Cause.eq(Cause::Schedule))
-                .filter(Column::Epoch.eq(0))
+                .filter(Expr::cust(UNCLAIMED))
                 .filter(is_free())
                 .order_by_asc(Column::NominalAt)
         };
@@ -374,7 +378,7 @@ async fn recorded_of(change: &Change, rows: &[Model]) -> Result<HashMap<Schedule
             .select_only()
             .columns([Column::ScheduleId, Column::NominalAt])
             .filter(Column::ScheduleId.is_in(run.iter().copied()))
-            .filter(Column::Cause.eq(Cause::Schedule))
+            .filter(Expr::cust(PLANNED))
             .filter(Column::NominalAt.gt(first))
             .into_tuple::<(ScheduleId, Instant)>()
             .all(change.tx())
@@ -392,7 +396,7 @@ async fn skipped_until(change: &Change, id: ScheduleId) -> Result<Option<Instant
     use firing::{Column, Entity};
     let newest = Entity::find()
         .filter(Column::ScheduleId.eq(id))
-        .filter(Column::Cause.eq(Cause::Schedule))
+        .filter(Expr::cust(PLANNED))
         .order_by_desc(Column::NominalAt)
         .limit(1)
         .one(change.tx())
@@ -437,10 +441,5 @@ fn is_free() -> Expr {
 
 /// What is planned and unclaimed of one schedule.
 fn unclaimed(id: ScheduleId) -> Condition {
-    use firing::Column;
-    Condition::all()
-        .add(Column::ScheduleId.eq(id))
-        .add(Column::Status.eq(Status::Scheduled))
-        .add(Column::Cause.eq(Cause::Schedule))
-        .add(Column::Epoch.eq(0))
+    Condition::all().add(firing::Column::ScheduleId.eq(id)).add(Expr::cust(UNCLAIMED))
 }

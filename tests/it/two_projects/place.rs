@@ -87,7 +87,11 @@ impl Schema {
         for field in list(fields) {
             let kind = text(&named(&field["type"])["name"]);
             let is_leaf = matches!(self.types[&kind]["kind"].as_str(), Some("SCALAR" | "ENUM"));
-            let is_page = list(&field["args"]).iter().any(|argument| argument["name"] == "first");
+            let arguments = list(&field["args"]);
+            if arguments.iter().any(is_needed) {
+                continue;
+            }
+            let is_page = arguments.iter().any(|argument| argument["name"] == "first");
             let arguments = if is_page { "(first: 3)" } else { "" };
             let name = text(&field["name"]);
             if is_leaf {
@@ -115,8 +119,7 @@ impl Writer<'_> {
         let mut fields = Vec::new();
         for input in list(inputs) {
             let path = [above.as_slice(), &[text(&input["name"])]].concat();
-            let is_needed = input["type"]["kind"] == "NON_NULL" && input["defaultValue"].is_null();
-            if is_needed || self.set.iter().any(|(set, _)| set.starts_with(&path)) {
+            if is_needed(input) || self.set.iter().any(|(set, _)| set.starts_with(&path)) {
                 fields.push(self.field(&path, &input["type"]));
             }
         }
@@ -164,6 +167,7 @@ impl Writer<'_> {
             ("DateTime", "until") if self.root == "triggerBackfill" => {
                 r#""2026-01-02T00:00:00Z""#.to_owned()
             }
+            ("DateTime", "from") => r#""2026-12-01T00:00:00Z""#.to_owned(),
             ("DateTime", _) => r#""2027-01-01T00:00:00Z""#.to_owned(),
             ("ID", _) => format!("{:?}", self.own[prefix_of(self.root, name)]),
             (_, "email") => r#""ada@example.com""#.to_owned(),
@@ -194,6 +198,10 @@ fn prefix_of(root: &str, name: &str) -> &'static str {
     ];
     let found = prefixes.into_iter().find(|(start, _)| noun.starts_with(start));
     found.map_or("trg", |(_, prefix)| prefix)
+}
+
+fn is_needed(input: &Value) -> bool {
+    input["type"]["kind"] == "NON_NULL" && input["defaultValue"].is_null()
 }
 
 fn named(kind: &Value) -> &Value {

@@ -17,6 +17,7 @@ mod drain;
 mod fair;
 mod kill;
 mod live;
+mod plan;
 mod poll;
 mod share;
 mod steady;
@@ -40,6 +41,8 @@ pub enum Scenario {
     Live,
     /// kill -9 and a restart.
     Kill,
+    /// 100,000 schedules that need planning.
+    Plan,
 }
 
 /// How long anything may take to settle.
@@ -59,6 +62,7 @@ impl Scenario {
             Scenario::Share => "share",
             Scenario::Live => "live",
             Scenario::Kill => "kill",
+            Scenario::Plan => "plan",
         }
     }
 
@@ -79,6 +83,7 @@ impl Scenario {
                 Scenario::Share => share::run(kind, scale).await,
                 Scenario::Live => live::run(kind).await,
                 Scenario::Kill => kill::run(kind).await,
+                Scenario::Plan => plan::run(kind, scale).await,
             }
         };
         AssertUnwindSafe(run).catch_unwind().await.unwrap_or_else(|_| {

@@ -86,7 +86,7 @@ impl ScheduleSimulateInput {
         let period = |period: PeriodInput| (period.from.0, period.until.0);
         Ok(Question {
             spec: self.spec.into(),
-            policy: policy_of(self.policy, "input.policy")?,
+            policy: policy_of(self.policy, "policy")?,
             overlap: self.overlap.into(),
             from: self.from.0,
             until: self.until.0,
