@@ -126,6 +126,32 @@ async fn skip_folds_what_comes_while_one_runs_into_one_range() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_last_instant_that_is_skipped_is_told_at_once() {
+    let app = TestApp::start().await;
+    let receiver = Receiver::start().await;
+    receiver.answer(Answer::status(204).held());
+    let stage = json!({ "name": "post", "config": { "http": { "url": receiver.url("/") } } });
+    let input = json!({ "name": "twice", "action": { "inline": { "stages": [stage] } },
+        "schedules": [{ "spec": { "in": "PT1M" } }, { "spec": { "in": "PT2M" } }] });
+    let selection = "trigger { id schedules { id } }";
+    let made = done(&app, "triggerCreate", selection, input).await["trigger"].clone();
+    for _ in 0..2 {
+        minute(&app).await;
+    }
+    receiver.wait_for(1).await;
+    assert_snapshot!(shown(&app, &text(&made["id"])).await, @r"
+    03-02 10:01:00 EXECUTING
+    03-02 10:02:00 - 03-02 10:02:00 SKIPPED OVERLAP x 1
+    ");
+    assert_snapshot!(lines(&log(&app, "firing.skipped").await), @"firing.skipped: 1 instant was skipped: OVERLAP");
+    let query = "query($id: ID!) { trigger(by: { id: $id }) { state } }";
+    let found = app.ask("trigger", query, json!({ "id": made["id"] })).await;
+    assert_eq!(found["state"], "COMPLETED");
+    receiver.release();
+    app.engine.executor.idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn buffer_one_keeps_one_and_the_newest_gives_way() {
     let app = TestApp::start().await;
     let (id, receiver) = minutely(&app, "BUFFER_ONE", 1).await;

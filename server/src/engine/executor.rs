@@ -322,10 +322,14 @@ impl Executor {
 impl Passed {
     fn see(&mut self, claimed: &[Claimed]) {
         for Claimed { firing, is_after_range, is_last, .. } in claimed {
-            if firing.cause != Cause::Schedule || firing.epoch != 1 {
+            if firing.cause != Cause::Schedule {
                 continue;
             }
+            // Each time: who claimed it first may have died before it was noted.
             self.last.extend(firing.schedule_id.filter(|_| *is_last));
+            if firing.epoch != 1 {
+                continue;
+            }
             let ends = firing.schedule_id.filter(|_| *is_after_range);
             let at = firing.nominal_at;
             self.reached.extend(ends.map(|schedule| Reached { schedule, at, skipped: None }));

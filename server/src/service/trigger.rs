@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::action::{check_body, check_description, expect_version};
+use super::action::{check_description, expect_version};
 use super::audit::{self, What};
 use super::once::Once;
 use super::schedule::{self, Draft, check_count, check_draft};
@@ -16,16 +16,17 @@ use crate::domain::page::{Page, Slice};
 use crate::domain::schema::Schema;
 use crate::domain::text::Check;
 use crate::error::{Error, Result, refuse_if_any};
-use crate::limits::{
-    NAME_CHARS_MAX, PAUSE_AFTER_FAILURES_MAX, SCHEMA_BYTES_MAX, TRIGGER_CONCURRENCY_MAX,
-};
+use crate::limits::NAME_CHARS_MAX;
 use crate::store::{
     Change, Lock, Origin, action as actions, event, schedule as schedules, trigger as store,
 };
 
+mod check;
 mod pause;
 
 pub use pause::{disable, pause, pause_failing, resume};
+
+use check::{CheckedRuns, check_concurrency, check_failures, check_runs, check_schema};
 
 /// What a trigger runs.
 #[derive(Clone, Debug, Serialize)]
@@ -130,28 +131,7 @@ pub async fn create(app: &App, caller: &Caller, input: Create) -> Result<row::Mo
     }
     refuse_if_any(check.problems)?;
     let schema_text = schema.map(|(_, text)| text);
-    let row = row::Model {
-        id: app.ids().make(),
-        project_id: caller.project,
-        name: input.name,
-        description: input.description,
-        version: 1,
-        definition: 1,
-        action_id: runs.action,
-        state: State::Active,
-        pause_reason: None,
-        paused_by: None,
-        is_test: input.is_test,
-        concurrency: input.concurrency,
-        overlap: input.overlap,
-        pause_after_failures: input.pause_after_failures,
-        failures: 0,
-        inbound_generation: 1,
-        consumed_at: None,
-        created_at: now,
-        updated_at: now,
-        deleted_at: None,
-    };
+    let row = row_of(app, caller, &input, &runs, now);
     let version = definition_row(&row, schema_text, runs, now);
     let (app, caller) = (app.clone(), caller.clone());
     let store = app.store().clone();
@@ -336,49 +316,34 @@ pub(super) fn compile_stored(version: &version::Model) -> Result<Option<Schema>>
     Schema::compile(&value).map(Some).map_err(|problem| fault(problem.message))
 }
 
-#[derive(Clone, Debug, Default)]
-struct CheckedRuns {
-    action: Option<ActionId>,
-    inline: Option<String>,
-}
-
-fn check_runs(app: &App, check: &mut Check, runs: Option<&Runs>) -> CheckedRuns {
-    match runs {
-        None => CheckedRuns::default(),
-        Some(Runs::Action(id)) => CheckedRuns { action: Some(*id), inline: None },
-        Some(Runs::Inline(body)) => {
-            let action = check_body(app, check, "action.inline", body);
-            CheckedRuns { action: None, inline: action.map(|action| action.to_text()) }
-        }
-    }
-}
-
-fn check_concurrency(check: &mut Check, concurrency: Option<i32>) {
-    if concurrency.is_some_and(|most| !(1..=TRIGGER_CONCURRENCY_MAX).contains(&most)) {
-        let expected = format!("expected a number from 1 to {TRIGGER_CONCURRENCY_MAX}");
-        check.problem("concurrency", expected);
-    }
-}
-
-fn check_failures(check: &mut Check, failures: Option<i32>) {
-    if failures.is_some_and(|most| !(1..=PAUSE_AFTER_FAILURES_MAX).contains(&most)) {
-        let expected = format!("expected a number from 1 to {PAUSE_AFTER_FAILURES_MAX}");
-        check.problem("pauseAfterFailures", expected);
-    }
-}
-
-fn check_schema(check: &mut Check, schema: Option<&Value>) -> Option<(Schema, String)> {
-    let schema = schema?;
-    let text = check.json("payloadSchema", schema, SCHEMA_BYTES_MAX);
-    if SCHEMA_BYTES_MAX < text.len() {
-        return None;
-    }
-    match Schema::compile(schema) {
-        Ok(compiled) => Some((compiled, text)),
-        Err(problem) => {
-            check.under("payloadSchema", vec![problem]);
-            None
-        }
+fn row_of(
+    app: &App,
+    caller: &Caller,
+    input: &Create,
+    runs: &CheckedRuns,
+    now: Instant,
+) -> row::Model {
+    row::Model {
+        id: app.ids().make(),
+        project_id: caller.project,
+        name: input.name.clone(),
+        description: input.description.clone(),
+        version: 1,
+        definition: 1,
+        action_id: runs.action,
+        state: State::Active,
+        pause_reason: None,
+        paused_by: None,
+        is_test: input.is_test,
+        concurrency: input.concurrency,
+        overlap: input.overlap,
+        pause_after_failures: input.pause_after_failures,
+        failures: 0,
+        inbound_generation: 1,
+        consumed_at: None,
+        created_at: now,
+        updated_at: now,
+        deleted_at: None,
     }
 }
 

@@ -99,9 +99,11 @@ pub async fn fold(change: &Change, ids: &Ids, reached: &[Reached]) -> Result<()>
         for one in &steps {
             open = step(change, ids, one, open, trigger.as_ref()).await?;
         }
-        if row.deleted_at.is_some()
-            && let Some(last) = open.take()
+        // No later instant will end it.
+        if let Some(last) = open
+            && is_over(change, &row).await?
         {
+            open = None;
             close(change, ids, last, trigger.as_ref()).await?;
         }
         if open != row.open_overlap_id {
@@ -181,6 +183,18 @@ async fn step(
         .exec(change.tx())
         .await?;
     Ok(open)
+}
+
+/// Whether nothing lies ahead of a schedule.
+async fn is_over(change: &Change, row: &Model) -> Result<bool> {
+    if row.deleted_at.is_some() || row.next_at.is_some() {
+        return Ok(row.deleted_at.is_some());
+    }
+    let ahead = Entity::find()
+        .filter(Column::ScheduleId.eq(row.id))
+        // In the words of the index `firing_ahead`.
+        .filter(Expr::cust("firing.status = 'SCHEDULED' AND firing.cause = 'SCHEDULE'"));
+    Ok(ahead.count(change.tx()).await? == 0)
 }
 
 /// Whether no instant of the schedule between a range and `row` has a row of its own.
