@@ -69,6 +69,13 @@ pub const PLAN_HORIZON_MS: i64 = 5 * 60_000;
 pub const PLANNED_AHEAD_MAX: usize = 64;
 /// Instants that one planning step may fold into a skipped range; the next step goes on.
 pub const FOLD_INSTANTS_MAX: usize = 100_000;
+/// Comparisons of instants with what a schedule leaves out that one planning step makes, some 5 ms;
+/// the next step goes on.
+pub const PLAN_WORK_MAX: u64 = 200_000;
+/// The same for the beginning of a backfill, which counts all its instants.
+pub const BACKFILL_WORK_MAX: u64 = 5_000_000;
+/// Steps of one simulation that may end for it.
+pub const SIMULATED_SPENT_MAX: usize = 100;
 /// Missed instants that one planning step makes firings when all are caught up; the next step goes
 /// on.
 pub const CATCH_UP_ROWS_MAX: usize = 1_000;
@@ -165,8 +172,8 @@ pub const FORECAST_BUCKETS_MAX: usize = 1_000;
 pub const FORECAST_SCHEDULES_MAX: usize = 10_000;
 /// Different cron expressions times buckets, about a microsecond each.
 pub const FORECAST_CELLS_MAX: usize = 1_000_000;
-/// Instants that one forecast walks over of schedules that leave some out, a microsecond each.
-pub const FORECAST_WALKED_MAX: u64 = 1_000_000;
+/// Comparisons of instants with what schedules leave out that one forecast makes: half a second.
+pub const FORECAST_WORK_MAX: u64 = 10_000_000;
 /// Groups (bucket, trigger, cause) of stored firings that one forecast reads.
 pub const FORECAST_GROUPS_MAX: usize = 100_000;
 /// Triggers whose own attempts are measured; the rest counts with the mean of the project.

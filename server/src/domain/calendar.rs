@@ -17,9 +17,10 @@ use crate::domain::cron::Cron;
 use crate::domain::zone::{DstPolicy, Gap, Overlap, Reading, Zone};
 use crate::error::Problem;
 
-/// Entries of one calendar, or of one schedule's own list: fifty years of public holidays. Each
-/// instant of a schedule may be compared with all of them.
+/// Entries of one calendar, or of one schedule's own list: fifty years of public holidays.
 pub const ENTRIES_MAX: usize = 1_000;
+/// Cron expressions among them: dates and periods are looked up, but each expression is asked.
+pub const EXPRESSIONS_MAX: usize = 20;
 
 /// One stretch of time, or a rule for many.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,15 +50,12 @@ pub enum Entry {
 /// Entries that have been understood: cheap to ask.
 #[derive(Clone, Debug, Default)]
 pub struct DateSet {
-    rules: Vec<Rule>,
+    /// First and last, in order and apart.
+    dates: Vec<(NaiveDate, NaiveDate)>,
+    /// From and until, in order and apart.
+    periods: Vec<(Instant, Instant)>,
+    crons: Vec<(Cron, Grain)>,
     zone: Option<Zone>,
-}
-
-#[derive(Clone, Debug)]
-enum Rule {
-    Dates(NaiveDate, NaiveDate),
-    Period(Instant, Instant),
-    Cron(Box<Cron>, Grain),
 }
 
 /// How much of the wall's time one match of an expression covers.
@@ -79,21 +77,36 @@ impl DateSet {
             let message = format!("expected at most {ENTRIES_MAX} entries, not {}", entries.len());
             return Err(vec![Problem::new("", message)]);
         }
-        let mut rules = Vec::with_capacity(entries.len());
+        let mut set = Self { zone, ..Self::default() };
         let mut problems = Vec::new();
         for (index, entry) in entries.iter().enumerate() {
-            match Rule::compile(entry) {
-                Ok(rule) => rules.push(rule),
-                Err(problem) => problems.push(problem.under(&index.to_string())),
+            if let Err(problem) = set.add(entry) {
+                problems.push(problem.under(&index.to_string()));
             }
         }
-        if problems.is_empty() { Ok(Self { rules, zone }) } else { Err(problems) }
+        if EXPRESSIONS_MAX < set.crons.len() {
+            let message = format!("expected at most {EXPRESSIONS_MAX} cron expressions");
+            problems.push(Problem::new("", message));
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        set.dates = joined(set.dates, |last, next| last.succ_opt().is_some_and(|day| next <= day));
+        set.periods = joined(set.periods, |last, next| next <= last);
+        Ok(set)
     }
 
     /// Whether there is nothing in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
+        self.work() == 0
+    }
+
+    /// How many comparisons a question costs.
+    #[must_use]
+    pub fn work(&self) -> u64 {
+        let lists = u64::from(!self.dates.is_empty()) + u64::from(!self.periods.is_empty());
+        lists + self.crons.len() as u64
     }
 
     /// The end of the stretch that covers `at`, for a schedule in `zone`: the first instant at
@@ -102,79 +115,103 @@ impl DateSet {
     pub fn covered_until(&self, zone: Zone, at: Instant) -> Option<Instant> {
         let zone = self.zone.unwrap_or(zone);
         let civil = zone.civil(at.millis().div_euclid(1000));
-        let ends = self.rules.iter().filter_map(|rule| rule.covered_until(zone, civil, at));
-        ends.max().map(|end| end.max(at.plus_ms(1)))
+        let day = covering(&self.dates, civil.date(), |date, last| date <= last);
+        let day = day.map(|(_, last)| day_start(zone, last.succ_opt()));
+        let period = covering(&self.periods, at, |at, end| at < end).map(|(_, end)| end);
+        let crons = self.crons.iter().filter_map(|(cron, grain)| grain.end(cron, zone, civil, at));
+        let end = day.into_iter().chain(period).chain(crons).max();
+        end.map(|end| end.max(at.plus_ms(1)))
     }
 
     /// The first instant after `at` at which a stretch may begin; `None` when none will.
     #[must_use]
     pub fn next_start(&self, zone: Zone, at: Instant) -> Option<Instant> {
         let zone = self.zone.unwrap_or(zone);
-        self.rules.iter().filter_map(|rule| rule.next_start(zone, at)).min()
+        let date = zone.civil(at.millis().div_euclid(1000)).date();
+        let day = following(&self.dates, date).map(|from| day_start(zone, Some(from)));
+        let day = day.map(|start| start.max(at.plus_ms(1)));
+        let period = following(&self.periods, at);
+        // A stretch may begin in the middle of a gap, which SHIFT closes.
+        let policy = DstPolicy { gap: Some(Gap::Shift), overlap: Some(Overlap::Both) };
+        let crons = self.crons.iter().filter_map(|(cron, _)| cron.next_after(zone, policy, at));
+        day.into_iter().chain(period).chain(crons).min()
     }
-}
 
-impl Rule {
-    fn compile(entry: &Entry) -> Result<Self, Problem> {
+    fn add(&mut self, entry: &Entry) -> Result<(), Problem> {
         match entry {
             Entry::Dates { from, until } if until < from => {
-                Err(Problem::new("until", format!("expected {from} or later, not {until}")))
+                let message = format!("expected {from} or later, not {until}");
+                return Err(Problem::new("until", message));
             }
             Entry::Period { from, until } if until <= from => {
-                Err(Problem::new("until", format!("expected an instant after {from}, not {until}")))
+                let message = format!("expected an instant after {from}, not {until}");
+                return Err(Problem::new("until", message));
             }
-            Entry::Dates { from, until } => Ok(Self::Dates(*from, *until)),
-            Entry::Period { from, until } => Ok(Self::Period(*from, *until)),
+            Entry::Dates { from, until } => self.dates.push((*from, *until)),
+            Entry::Period { from, until } => self.periods.push((*from, *until)),
             Entry::Cron { expression } => {
                 let cron = Cron::parse(expression)
                     .map_err(|error| Problem::new("cron", error.to_string()))?;
-                let grain = if cron.has_seconds() {
-                    Grain::Second
-                } else if cron.has_every_minute() {
-                    Grain::Day
-                } else {
-                    Grain::Minute
-                };
-                Ok(Self::Cron(Box::new(cron), grain))
+                let grain = Grain::of(&cron);
+                self.crons.push((cron, grain));
             }
+        }
+        Ok(())
+    }
+}
+
+impl Grain {
+    fn of(cron: &Cron) -> Self {
+        if cron.has_seconds() {
+            Self::Second
+        } else if cron.has_every_minute() {
+            Self::Day
+        } else {
+            Self::Minute
         }
     }
 
-    fn covered_until(&self, zone: Zone, civil: NaiveDateTime, at: Instant) -> Option<Instant> {
+    /// The end of the match that covers `civil`, which the wall shows at `at`.
+    fn end(self, cron: &Cron, zone: Zone, civil: NaiveDateTime, at: Instant) -> Option<Instant> {
+        let second = at.millis().div_euclid(1000);
         match self {
-            Self::Dates(from, until) => {
-                let is_within = *from <= civil.date() && civil.date() <= *until;
-                is_within.then(|| day_start(zone, until.succ_opt()))
+            Self::Second => cron.allows(civil).then(|| Instant::from_millis((second + 1) * 1000)),
+            Self::Minute => {
+                let passed = i64::from(civil.second());
+                let is_within = cron.allows(civil - TimeDelta::seconds(passed));
+                is_within.then(|| Instant::from_millis((second + 60 - passed) * 1000))
             }
-            Self::Period(from, until) => (*from <= at && at < *until).then_some(*until),
-            Self::Cron(cron, Grain::Second) => {
-                let second = at.millis().div_euclid(1000) + 1;
-                cron.allows(civil).then(|| Instant::from_millis(second * 1000))
-            }
-            Self::Cron(cron, Grain::Minute) => {
-                let minute = civil - TimeDelta::seconds(i64::from(civil.second()));
-                let left = 60 - i64::from(civil.second());
-                let end = (at.millis().div_euclid(1000) + left) * 1000;
-                cron.allows(minute).then(|| Instant::from_millis(end))
-            }
-            Self::Cron(cron, Grain::Day) => {
+            Self::Day => {
                 let is_within = cron.allows(civil.date().and_time(NaiveTime::MIN));
                 is_within.then(|| day_start(zone, civil.date().succ_opt()))
             }
         }
     }
+}
 
-    fn next_start(&self, zone: Zone, at: Instant) -> Option<Instant> {
-        match self {
-            Self::Dates(from, _) => Some(day_start(zone, Some(*from))).filter(|start| at < *start),
-            Self::Period(from, _) => Some(*from).filter(|start| at < *start),
-            Self::Cron(cron, _) => {
-                // A stretch may begin in the middle of a gap, which SHIFT closes.
-                let policy = DstPolicy { gap: Some(Gap::Shift), overlap: Some(Overlap::Both) };
-                cron.next_after(zone, policy, at)
-            }
+/// Stretches in order, those that `touch` as one.
+fn joined<T: Copy + Ord>(mut all: Vec<(T, T)>, touch: impl Fn(T, T) -> bool) -> Vec<(T, T)> {
+    all.sort_unstable();
+    let mut joined: Vec<(T, T)> = Vec::with_capacity(all.len());
+    for (from, until) in all {
+        match joined.last_mut() {
+            Some((_, last)) if touch(*last, from) => *last = until.max(*last),
+            _ => joined.push((from, until)),
         }
     }
+    joined
+}
+
+/// The stretch that holds `at`.
+fn covering<T: Copy + Ord>(all: &[(T, T)], at: T, holds: impl Fn(T, T) -> bool) -> Option<(T, T)> {
+    let after = all.partition_point(|(from, _)| *from <= at);
+    let last = all[..after].last().copied();
+    last.filter(|(_, until)| holds(at, *until))
+}
+
+/// Where the first stretch after `at` begins.
+fn following<T: Copy + Ord>(all: &[(T, T)], at: T) -> Option<T> {
+    all.get(all.partition_point(|(from, _)| *from <= at)).map(|(from, _)| *from)
 }
 
 /// The first instant of a civil day, or what comes after a day that a zone left out.
@@ -193,7 +230,7 @@ fn day_start(zone: Zone, date: Option<NaiveDate>) -> Instant {
 mod tests {
     use entity::Instant;
 
-    use super::{DateSet, ENTRIES_MAX, Entry};
+    use super::{DateSet, ENTRIES_MAX, EXPRESSIONS_MAX, Entry};
     use crate::domain::zone::Zone;
 
     fn at(text: &str) -> Instant {
@@ -286,5 +323,21 @@ mod tests {
         assert_eq!(fields, ["0.until", "1.cron", "2.until"]);
         let many = |count| DateSet::compile(&vec![dates("2026-01-01", "2026-01-01"); count], None);
         assert!(many(ENTRIES_MAX).is_ok() && many(ENTRIES_MAX + 1).is_err());
+        let many = |count| DateSet::compile(&vec![cron("@daily"); count], None);
+        assert!(many(EXPRESSIONS_MAX).is_ok() && many(EXPRESSIONS_MAX + 1).is_err());
+    }
+
+    #[test]
+    fn stretches_that_touch_are_one() {
+        let entries = [
+            dates("2026-12-24", "2026-12-24"),
+            dates("2026-12-26", "2026-12-31"),
+            dates("2026-12-25", "2026-12-28"),
+        ];
+        let set = DateSet::compile(&entries, None).expect("they are right");
+        let until = |text| set.covered_until(Zone::UTC, at(text)).map(|end| end.to_string());
+        assert_eq!(until("2026-12-24T12:00:00Z").as_deref(), Some("2027-01-01T00:00:00Z"));
+        assert_eq!(until("2027-01-01T00:00:00Z"), None);
+        assert_eq!(set.work(), 1);
     }
 }

@@ -10,11 +10,11 @@ use std::collections::HashMap;
 use entity::Instant;
 
 use super::plan::{Plan, Spec};
-use super::timetable::Timetable;
+use super::timetable::{Timetable, Work};
 use crate::error::Problem;
 use crate::limits::{
     FORECAST_BUCKETS_MAX, FORECAST_CELLS_MAX, FORECAST_PERIOD_MS_MAX, FORECAST_STEP_MS_MIN,
-    FORECAST_WALKED_MAX,
+    FORECAST_WORK_MAX,
 };
 
 /// A period in buckets of one length; the last may be shorter.
@@ -34,7 +34,7 @@ pub struct Spread {
     period: Period,
     known: HashMap<Spec, (Plan, Vec<u64>)>,
     cells_left: usize,
-    walked_left: u64,
+    work: Work,
 }
 
 /// Why a schedule was not counted.
@@ -104,7 +104,7 @@ impl Spread {
             period,
             known: HashMap::new(),
             cells_left: FORECAST_CELLS_MAX,
-            walked_left: FORECAST_WALKED_MAX,
+            work: Work::new(FORECAST_WORK_MAX),
         }
     }
 
@@ -147,11 +147,8 @@ impl Spread {
         let open_from = planned_until.plus_ms(1);
         let mut left = left.unwrap_or(u64::MAX);
         let mut walked = |from: Instant, until: Instant| {
-            let count = table.count(from, until, self.walked_left + 1);
-            if table.leaves_out() {
-                self.walked_left = self.walked_left.checked_sub(count)?;
-            }
-            Some(count)
+            let count = table.count(from, until, &mut self.work);
+            (!self.work.is_spent()).then_some(count)
         };
         let before = walked(open_from, self.period.from).ok_or(NotCounted::TooMany)?;
         left = left.saturating_sub(before);

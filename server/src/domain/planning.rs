@@ -18,10 +18,10 @@
 use entity::Instant;
 
 use super::policy::CatchUp;
-use super::timetable::Timetable;
+use super::timetable::{Found, Timetable, Work};
 use crate::limits::{
     CATCH_UP_GRACE_MS, CATCH_UP_ROWS_MAX, FOLD_INSTANTS_MAX, PAUSED_FOLD_MS, PLAN_HORIZON_MS,
-    PLANNED_AHEAD_MAX,
+    PLAN_WORK_MAX, PLANNED_AHEAD_MAX,
 };
 
 /// What is known of a schedule before the step.
@@ -111,6 +111,8 @@ pub struct Step {
     pub next_at: Option<Instant>,
     /// When to look again; `None` when nothing will follow.
     pub plan_at: Option<Instant>,
+    /// Whether so much is left out that the step did not come as far as it should.
+    pub is_spent: bool,
 }
 
 impl Step {
@@ -124,6 +126,7 @@ impl Step {
             planned_until,
             next_at: None,
             plan_at: None,
+            is_spent: false,
         }
     }
 }
@@ -134,16 +137,18 @@ pub fn step(table: &Timetable, cursor: &Cursor, now: Instant) -> Step {
     if cursor.is_paused {
         return step_paused(table, cursor, now);
     }
-    let due = due_instants(table, cursor, now);
+    let mut work = Work::new(PLAN_WORK_MAX);
+    let due = due_instants(table, cursor, &mut work, now);
     let mut step = Step::at(cursor.planned_until.max(due.until));
     let mut left = cursor.left;
     settle_due(table, cursor, &due, &mut left, &mut step, now);
     if due.is_cut && left != Some(0) {
-        step.next_at = table.next_after(step.planned_until);
+        step.next_at = table.walk(step.planned_until, &mut work).next();
         step.plan_at = Some(now);
-        return step;
+    } else {
+        plan_ahead(table, &mut step, cursor, left, &mut work, now);
     }
-    plan_ahead(table, &mut step, cursor, left, now);
+    step.is_spent = work.is_spent();
     step
 }
 
@@ -164,14 +169,21 @@ fn step_paused(table: &Timetable, cursor: &Cursor, now: Instant) -> Step {
     if cursor.left == Some(0) {
         return Step::at(planned_until);
     }
-    let due = due_instants(table, cursor, now);
+    let mut work = Work::new(PLAN_WORK_MAX);
+    let due = due_instants(table, cursor, &mut work, now);
     let planned_until = planned_until.max(due.until);
-    let next_at = table.next_after(planned_until);
+    let found = table.search(planned_until, &mut work);
+    let (next_at, look_at) = match found {
+        Found::At(next) => (Some(next), Some(next)),
+        Found::Never => (None, None),
+        Found::NotUpTo(searched) => (None, Some(searched)),
+    };
     let pace = now.plus_ms(PAUSED_FOLD_MS);
     Step {
         skip: range(&due.instants, Reason::Paused),
         next_at,
-        plan_at: if due.is_cut { Some(now) } else { next_at.map(|next| next.max(pace)) },
+        plan_at: if due.is_cut { Some(now) } else { look_at.map(|look| look.max(pace)) },
+        is_spent: work.is_spent(),
         ..Step::at(planned_until)
     }
 }
@@ -183,7 +195,7 @@ struct DueInstants {
 }
 
 /// The unplanned instants up to now, as many as one step may fold or make firings.
-fn due_instants(table: &Timetable, cursor: &Cursor, now: Instant) -> DueInstants {
+fn due_instants(table: &Timetable, cursor: &Cursor, work: &mut Work, now: Instant) -> DueInstants {
     let policy = table.policy();
     let fires_from = match policy.catch_up {
         CatchUp::All if !cursor.is_paused => now.plus_ms(-policy.catch_up_window_ms),
@@ -192,7 +204,15 @@ fn due_instants(table: &Timetable, cursor: &Cursor, now: Instant) -> DueInstants
     let mut instants = Vec::new();
     let mut firing = 0;
     let mut last = cursor.planned_until;
-    while let Some(next) = table.next_after(last).filter(|next| *next <= now) {
+    loop {
+        let next = match table.search(last, work) {
+            Found::At(next) if next <= now => next,
+            Found::NotUpTo(searched) => {
+                let until = last.max(searched);
+                return DueInstants { instants, until, is_cut: until < now };
+            }
+            Found::At(_) | Found::Never => break,
+        };
         if instants.len() == FOLD_INSTANTS_MAX || firing == CATCH_UP_ROWS_MAX {
             return DueInstants { instants, until: last, is_cut: true };
         }
@@ -278,6 +298,7 @@ fn plan_ahead(
     step: &mut Step,
     cursor: &Cursor,
     left: Option<usize>,
+    work: &mut Work,
     now: Instant,
 ) {
     let horizon = now.plus_ms(PLAN_HORIZON_MS);
@@ -285,12 +306,21 @@ fn plan_ahead(
     let mut left = left.unwrap_or(usize::MAX);
     let mut last = step.planned_until;
     loop {
-        step.next_at = table.next_after(last).filter(|_| 0 < left);
-        let Some(next) = step.next_at else {
-            step.planned_until = last;
-            step.plan_at = None;
-            return;
+        let found = if left == 0 { Found::Never } else { table.search(last, work) };
+        let next = match found {
+            Found::At(next) => next,
+            Found::Never => {
+                step.planned_until = last;
+                return;
+            }
+            Found::NotUpTo(searched) => {
+                step.planned_until = last.max(searched);
+                let look_at = searched.plus_ms(-PLAN_HORIZON_MS);
+                step.plan_at = Some(look_at.max(now.plus_ms(1_000)));
+                return;
+            }
         };
+        step.next_at = Some(next);
         if horizon < next {
             step.planned_until = last.max(horizon);
             step.plan_at = Some(next.plus_ms(-PLAN_HORIZON_MS));
@@ -308,6 +338,7 @@ fn plan_ahead(
             room -= 1;
             left -= 1;
         }
+        step.next_at = None;
         last = next;
     }
 }
@@ -323,6 +354,7 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
+    use crate::domain::calendar::Entry;
     use crate::domain::plan::Spec;
     use crate::domain::policy::Policy;
     use crate::limits::CATCH_UP_WINDOW_MS;
@@ -538,5 +570,27 @@ mod tests {
         assert!(first.plan.iter().any(|planned| at(400) < planned.due_at));
         let second = step(&table, &cursor, at(400));
         assert_eq!((second.skip, second.folded), (None, vec![]));
+    }
+
+    #[test]
+    fn a_step_that_gets_nowhere_goes_on_where_it_ended() {
+        let days = "* * * 16-25 1 *".to_owned();
+        let policy =
+            Policy { excluded: vec![Entry::Cron { expression: days }], ..Policy::default() };
+        let table = under(1, policy);
+        // 2027-01-15T08:00:00Z is where the counting starts: the next ten days are left out.
+        let mut cursor = fresh(57_599);
+        let (mut now, mut steps) = (at(57_599), 0);
+        let planned = loop {
+            let step = step(&table, &cursor, now);
+            now = step.plan_at.expect("it goes on");
+            cursor.planned_until = step.planned_until;
+            steps += 1;
+            if let Some(first) = step.plan.first() {
+                break first.nominal_at;
+            }
+        };
+        // Five to get over it, and one when it is near.
+        assert_eq!((planned, steps), (at(57_600 + 10 * 86_400), 6));
     }
 }

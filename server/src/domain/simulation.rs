@@ -21,6 +21,7 @@ use entity::trigger::Overlap;
 use super::overlap::{Verdict, decide};
 use super::planning::{self, Cursor, Planned, Reason, Skip, Step, missed_before};
 use super::timetable::Timetable;
+use crate::limits::SIMULATED_SPENT_MAX;
 
 /// What a schedule goes through.
 #[derive(Clone, Debug)]
@@ -69,13 +70,14 @@ pub struct Fate {
 pub fn simulate(table: &Timetable, setting: &Setting) -> Simulation {
     let mut play = Play::new(table, setting);
     let mut now = setting.from;
-    while now < setting.until && play.fates.len() <= setting.instants_max {
+    while now < setting.until && !play.is_cut() {
         while play.record(now) | play.plan(now) | play.claim(now) {}
         now = play.next_moment(now);
     }
+    let is_cut = SIMULATED_SPENT_MAX < play.spent;
     let within = |fate: &Fate| fate.nominal_at < setting.until;
     let mut fates: Vec<Fate> = play.fates.into_values().filter(within).collect();
-    let is_cut = setting.instants_max < fates.len();
+    let is_cut = is_cut || setting.instants_max < fates.len();
     fates.truncate(setting.instants_max);
     Simulation { fates, is_cut }
 }
@@ -99,6 +101,8 @@ struct Play<'a> {
     buffered: VecDeque<Instant>,
     running: BTreeSet<Run>,
     started: usize,
+    /// Steps of the planner that did not come as far as they should.
+    spent: usize,
 }
 
 impl<'a> Play<'a> {
@@ -114,7 +118,12 @@ impl<'a> Play<'a> {
             buffered: VecDeque::new(),
             running: BTreeSet::new(),
             started: 0,
+            spent: 0,
         }
+    }
+
+    fn is_cut(&self) -> bool {
+        self.setting.instants_max < self.fates.len() || SIMULATED_SPENT_MAX < self.spent
     }
 
     /// The first moment after `now` at which something can happen.
@@ -197,6 +206,7 @@ impl<'a> Play<'a> {
         if let Some(skip) = &step.skip {
             self.skip(skip, now);
         }
+        self.spent += usize::from(step.is_spent);
         self.planned_until = step.planned_until;
         self.plan_at = step.plan_at;
     }

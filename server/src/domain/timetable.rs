@@ -21,9 +21,24 @@ use crate::domain::plan::{Plan, Spec};
 use crate::domain::policy::Policy;
 use crate::error::Problem;
 
-/// Stretches in a row that are left out before the search for an instant ends, and with it the
-/// schedule. A schedule of every second that leaves out each working hour takes 36,000 a day.
-pub const EXCLUDED_MAX: usize = 100_000;
+/// Comparisons with what is left out that one question may cost, some 20 ns each: a schedule of
+/// every second that leaves out each working hour takes 36,000 for a night.
+pub const WORK_MAX: u64 = 1_000_000;
+
+/// What a search may still cost, in comparisons with what is left out.
+#[derive(Clone, Copy, Debug)]
+pub struct Work(u64);
+
+/// What a search came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The first instant.
+    At(Instant),
+    /// There is none.
+    Never,
+    /// There is none up to here, and the work is used up.
+    NotUpTo(Instant),
+}
 
 /// A calendar that a policy refers to, understood.
 #[derive(Clone, Debug)]
@@ -62,6 +77,27 @@ pub enum Membership {
     ExcludedBy(String),
     /// No calendar that the schedule keeps to allows it.
     NotAllowed,
+}
+
+impl Work {
+    /// So many comparisons.
+    #[must_use]
+    pub fn new(comparisons: u64) -> Self {
+        Self(comparisons)
+    }
+
+    /// Whether there is none left: what was asked with it may have no whole answer.
+    #[must_use]
+    pub fn is_spent(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Takes the cost of one instant; whether there was so much.
+    fn spend(&mut self, cost: u64) -> bool {
+        let left = self.0.checked_sub(cost);
+        self.0 = left.unwrap_or(0);
+        left.is_some()
+    }
 }
 
 impl Timetable {
@@ -107,31 +143,54 @@ impl Timetable {
     }
 
     /// The first instant strictly after `after`; none when the schedule is over, or when
-    /// [`EXCLUDED_MAX`] stretches in a row are left out.
+    /// [`WORK_MAX`] does not suffice to find it.
     #[must_use]
     pub fn next_after(&self, after: Instant) -> Option<Instant> {
+        self.walk(after, &mut Work::new(WORK_MAX)).next()
+    }
+
+    /// The instants after `after`, in order, as far as `work` goes.
+    pub fn walk(&self, after: Instant, work: &mut Work) -> impl Iterator<Item = Instant> {
+        let mut last = after;
+        std::iter::from_fn(move || match self.search(last, work) {
+            Found::At(next) => {
+                last = next;
+                Some(next)
+            }
+            Found::Never | Found::NotUpTo(_) => None,
+        })
+    }
+
+    /// The first instant strictly after `after`, as far as `work` goes. Whoever goes on where it
+    /// ended, with new work, finds it in the end.
+    #[must_use]
+    pub fn search(&self, after: Instant, work: &mut Work) -> Found {
         let mut last = self.policy.starts_at.map_or(after, |start| start.plus_ms(-1).max(after));
-        for _ in 0..EXCLUDED_MAX {
-            let next = self.plan.next_after(last)?;
+        let cost = self.cost();
+        loop {
+            let Some(next) = self.plan.next_after(last) else { return Found::Never };
             if self.policy.ends_at.is_some_and(|end| end < next) {
-                return None;
+                return Found::Never;
+            }
+            if !work.spend(cost) {
+                return Found::NotUpTo(next.plus_ms(-1));
             }
             match self.left_out_until(next) {
-                None => return Some(next),
-                Some(end) => last = end?.plus_ms(-1).max(next),
+                None => return Found::At(next),
+                Some(None) => return Found::Never,
+                Some(Some(end)) => last = end.plus_ms(-1).max(next),
             }
         }
-        None
     }
 
     /// The last instant before `end`, given one: halves the stretch between until nothing lies in
     /// its later half, so that nothing is walked.
     #[must_use]
-    pub fn last_before(&self, known: Instant, end: Instant) -> Instant {
+    pub fn last_before(&self, known: Instant, end: Instant, work: &mut Work) -> Instant {
         let (mut found, mut bound) = (known, end);
         while 1 < bound.ms_since(found) {
             let middle = found.plus_ms(bound.ms_since(found) / 2);
-            match self.next_after(middle.plus_ms(-1)).filter(|next| *next < end) {
+            match self.walk(middle.plus_ms(-1), work).next().filter(|next| *next < end) {
                 Some(next) => found = next,
                 None => bound = middle,
             }
@@ -139,18 +198,15 @@ impl Timetable {
         found
     }
 
-    /// How many instants lie from `from` on and before `until`, `walked_max` at most where they
-    /// must be walked because some are left out.
+    /// How many instants lie from `from` on and before `until`: exactly, unless the work is used up.
     #[must_use]
-    pub fn count(&self, from: Instant, until: Instant, walked_max: u64) -> u64 {
+    pub fn count(&self, from: Instant, until: Instant, work: &mut Work) -> u64 {
         let from = self.policy.starts_at.map_or(from, |start| start.max(from));
         let until = self.policy.ends_at.map_or(until, |end| end.plus_ms(1).min(until));
         if !self.leaves_out() {
             return self.plan.count(from, until);
         }
-        let next = |after: Instant| self.next_after(after).filter(|next| *next < until);
-        let walk = std::iter::successors(next(from.plus_ms(-1)), |last| next(*last));
-        walk.zip(0..walked_max).count() as u64
+        self.walk(from.plus_ms(-1), work).take_while(|next| *next < until).count() as u64
     }
 
     /// Whether anything between its start and its end may be left out.
@@ -198,6 +254,12 @@ impl Timetable {
         words.join(", ")
     }
 
+    /// Comparisons that it takes to see whether an instant is left out.
+    fn cost(&self) -> u64 {
+        let lists = self.excluded.iter().chain(&self.allowed);
+        self.own.work() + lists.map(|named| named.dates.work()).sum::<u64>()
+    }
+
     fn keeps_to_calendars(&self) -> bool {
         !self.policy.allowed_calendars.is_empty()
     }
@@ -226,7 +288,7 @@ mod tests {
     use serde_json::json;
     use uuid::Uuid;
 
-    use super::{EXCLUDED_MAX, Membership, NamedDates, Timetable};
+    use super::{Found, Membership, NamedDates, Timetable, WORK_MAX, Work};
     use crate::domain::calendar::{DateSet, Entry};
     use crate::domain::plan::Spec;
     use crate::domain::policy::Policy;
@@ -274,7 +336,7 @@ mod tests {
             next(&table, "2026-01-01T00:00:00Z", 9),
             ["2026-11-22T09:00", "2026-11-23T09:00"]
         );
-        assert_eq!(table.count(Instant::MIN, Instant::MAX, 0), 2);
+        assert_eq!(table.count(Instant::MIN, Instant::MAX, &mut Work::new(0)), 2);
         assert_eq!(
             table.membership(at("2026-11-21T09:00:00Z")),
             Membership::BeforeStart(at("2026-11-22T09:00:00Z"))
@@ -292,7 +354,7 @@ mod tests {
         );
         assert_eq!(table.membership(at("2026-11-21T12:00:00Z")), Membership::Excluded);
         let day = (at("2026-11-23T00:00:00Z"), at("2026-11-24T00:00:00Z"));
-        assert_eq!(table.count(day.0, day.1, 1_000_000), 8 * 3_600);
+        assert_eq!(table.count(day.0, day.1, &mut Work::new(WORK_MAX)), 8 * 3_600);
     }
 
     #[test]
@@ -314,19 +376,29 @@ mod tests {
     fn a_search_that_finds_nothing_ends() {
         let halves = excluding(&["* 0-11 * * *", "* 12-23 * * *"]);
         assert_eq!(table("* * * * *", halves).next_after(at("2026-11-21T00:00:00Z")), None);
-        // Each second is a stretch of its own here: a day of them is got over, two are not.
-        assert!(86_400 < EXCLUDED_MAX && EXCLUDED_MAX < 2 * 86_400);
-        let next =
-            |days| table("* * * * * *", excluding(&[days])).next_after(at("2026-11-20T23:59:59Z"));
-        assert_eq!(next("* * * 21 11 *"), Some(at("2026-11-22T00:00:00Z")));
-        assert_eq!(next("* * * 21,22 11 *"), None);
+        // Each second is a stretch of its own here, and costs one comparison: a day has 86,400.
+        let table = table("* * * * * *", excluding(&["* * * 21 11 *"]));
+        let from = at("2026-11-20T23:59:59Z");
+        let search = |work| table.search(from, &mut Work::new(work));
+        assert_eq!(search(86_401), Found::At(at("2026-11-22T00:00:00Z")));
+        assert_eq!(search(86_400), Found::NotUpTo(at("2026-11-21T23:59:59.999Z")));
+        // Going on where it ended comes to the same.
+        let mut last = from;
+        let found = loop {
+            match table.search(last, &mut Work::new(10_000)) {
+                Found::NotUpTo(searched) if last < searched => last = searched,
+                other => break other,
+            }
+        };
+        assert_eq!(found, Found::At(at("2026-11-22T00:00:00Z")));
     }
 
     #[test]
     fn the_last_instant_before_another_is_found_without_walking() {
         let table = table("0 9 * * *", excluding(&["* * * * SAT,SUN"]));
         let known = at("2026-01-01T09:00:00Z");
-        let last = |end: &str| table.last_before(known, at(end)).to_string();
+        let last =
+            |end: &str| table.last_before(known, at(end), &mut Work::new(WORK_MAX)).to_string();
         assert_eq!(last("2026-11-23T09:00:00Z"), "2026-11-20T09:00:00Z");
         assert_eq!(last("2026-11-23T09:00:00.001Z"), "2026-11-23T09:00:00Z");
         assert_eq!(last("2026-01-01T09:00:00.001Z"), "2026-01-01T09:00:00Z");

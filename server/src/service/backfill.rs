@@ -22,9 +22,12 @@ use super::{Caller, Scope, firing, operation};
 use crate::app::App;
 use crate::domain::outbox::Notice;
 use crate::domain::text::Check;
-use crate::domain::timetable::Timetable;
+use crate::domain::timetable::{Found, Timetable, WORK_MAX, Work};
 use crate::error::{Error, Result, refuse_if_any};
-use crate::limits::{BACKFILL_INSTANTS_MAX, BACKFILL_OPEN_MAX, BACKFILL_STEP_INSTANTS_MAX};
+use crate::limits::{
+    BACKFILL_INSTANTS_MAX, BACKFILL_OPEN_MAX, BACKFILL_STEP_INSTANTS_MAX, BACKFILL_WORK_MAX,
+    PLAN_WORK_MAX,
+};
 use crate::store::{
     Change, Lock, Origin, operation as store, schedule as schedules, timetable, trigger as triggers,
 };
@@ -189,8 +192,12 @@ struct Range {
 impl Range {
     fn begun(&self, input: &Backfill) -> Result<Begun> {
         let (from, until) = (input.from, input.until);
-        let count = |table: &Timetable| table.count(from, until, BACKFILL_INSTANTS_MAX + 1);
-        let total = self.tables.iter().map(count).sum();
+        let mut work = Work::new(BACKFILL_WORK_MAX);
+        let total = self.tables.iter().map(|table| table.count(from, until, &mut work)).sum();
+        if work.is_spent() {
+            let message = "expected a shorter range: the schedules leave out too much within it";
+            return Err(Error::invalid("until", message));
+        }
         if BACKFILL_INSTANTS_MAX < total {
             let message = format!(
                 "expected a range of at most {BACKFILL_INSTANTS_MAX} instants; this one has {total}"
@@ -276,7 +283,7 @@ async fn advance(app: &App, change: &Change, mut row: row::Model, now: Instant) 
     };
     let tables = timetable::get_many(change, &[(&schedule).into()]).await?;
     let looked = tables.first().map(|table| instants(table, position.next, asked.until));
-    let looked = looked.unwrap_or_default();
+    let (looked, searched) = looked.unwrap_or_default();
     let missing = match asked.which {
         Which::All => looked.clone(),
         Which::Missing => missing(change, &schedule, &looked).await?,
@@ -289,11 +296,10 @@ async fn advance(app: &App, change: &Change, mut row: row::Model, now: Instant) 
     make(app, change, (&row, &asked), &schedule, taken, now).await?;
     row.done = row.done.saturating_add(i64::try_from(passed).unwrap_or(i64::MAX));
     row.made = row.made.saturating_add(i64::try_from(taken.len()).unwrap_or(i64::MAX));
-    position = match last {
-        Some(last) if !is_over || looked.len() == BACKFILL_STEP_INSTANTS_MAX => {
-            Position { next: last.plus_ms(1), ..position }
-        }
-        _ => Position { schedule: position.schedule + 1, next: asked.from },
+    let ended = if is_over { searched } else { last.copied() };
+    position = match ended {
+        Some(last) => Position { next: last.plus_ms(1), ..position },
+        None => Position { schedule: position.schedule + 1, next: asked.from },
     };
     row.position = to_text(&position)?;
     store::set(change, &row).await?;
@@ -345,13 +351,25 @@ async fn make(
     firing::insert(change, row.project_id, made.collect()).await
 }
 
-/// The instants from `from` on and before `until`, as many as one step looks at. The one place that
-/// walks over them.
-fn instants(table: &Timetable, from: Instant, until: Instant) -> Vec<Instant> {
-    std::iter::successors(table.next_after(from.plus_ms(-1)), |last| table.next_after(*last))
-        .take_while(|at| *at < until)
-        .take(BACKFILL_STEP_INSTANTS_MAX)
-        .collect()
+/// The instants from `from` on and before `until`, as many as one step looks at, and up to where it
+/// looked, when it did not come to the end. The one place that walks over them.
+fn instants(table: &Timetable, from: Instant, until: Instant) -> (Vec<Instant>, Option<Instant>) {
+    let mut work = Work::new(PLAN_WORK_MAX);
+    let mut found = Vec::new();
+    let mut last = from.plus_ms(-1);
+    while found.len() < BACKFILL_STEP_INSTANTS_MAX {
+        match table.search(last, &mut work) {
+            Found::At(next) if next < until => {
+                found.push(next);
+                last = next;
+            }
+            Found::NotUpTo(searched) if searched < until => {
+                return (found, Some(last.max(searched)));
+            }
+            Found::At(_) | Found::Never | Found::NotUpTo(_) => return (found, None),
+        }
+    }
+    (found, Some(last))
 }
 
 fn first_of(table: &Timetable, from: Instant, until: Instant) -> Option<Instant> {
@@ -360,7 +378,7 @@ fn first_of(table: &Timetable, from: Instant, until: Instant) -> Option<Instant>
 
 fn last_of(table: &Timetable, from: Instant, until: Instant) -> Option<Instant> {
     let first = first_of(table, from, until)?;
-    Some(table.last_before(first, until))
+    Some(table.last_before(first, until, &mut Work::new(WORK_MAX)))
 }
 
 fn to_text(value: &impl Serialize) -> Result<String> {

@@ -203,7 +203,7 @@ pub async fn set_processed(change: &Change, schedules: Vec<ScheduleId>) -> Resul
         .col_expr(Column::State, Expr::value(State::Processed))
         .filter(Column::Id.is_in(page::uuids(&schedules)))
         .filter(Column::State.eq(State::Scheduled))
-        .filter(Expr::col(Column::NextAt).is_null())
+        .filter(Expr::col(Column::PlanAt).is_null())
         .filter(Expr::cust(waits).not())
         .exec(change.tx())
         .await?;

@@ -45,7 +45,7 @@ RETURNING firing.*,
     (SELECT open_overlap_id FROM schedule WHERE schedule.id = firing.schedule_id)
         AS open_overlap_id,
     (SELECT 1 FROM schedule
-     WHERE schedule.id = firing.schedule_id AND schedule.next_at IS NULL) AS is_last,
+     WHERE schedule.id = firing.schedule_id AND schedule.plan_at IS NULL) AS is_last,
     (SELECT name FROM trigger WHERE trigger.id = firing.trigger_id) AS trigger_name,
     (SELECT concurrency FROM trigger WHERE trigger.id = firing.trigger_id) AS trigger_limit,
     (SELECT pause_after_failures FROM trigger WHERE trigger.id = firing.trigger_id)

@@ -246,7 +246,7 @@ async fn apply(
     if is_resumed || !step.plan.is_empty() || step.plan_at.is_none() {
         close_range(change, ids, row, trigger).await?;
     }
-    let lies_ahead = step.next_at.is_some()
+    let lies_ahead = step.plan_at.is_some()
         || !step.plan.is_empty()
         || 0 < cursor.ahead
         || step.folded.len() < cursor.waiting.len();

@@ -187,7 +187,7 @@ async fn step(
 
 /// Whether nothing lies ahead of a schedule.
 async fn is_over(change: &Change, row: &Model) -> Result<bool> {
-    if row.deleted_at.is_some() || row.next_at.is_some() {
+    if row.deleted_at.is_some() || row.plan_at.is_some() {
         return Ok(row.deleted_at.is_some());
     }
     let ahead = Entity::find()

@@ -11,7 +11,7 @@ use entity::{Instant, trigger};
 use super::spec::timetable_of;
 use crate::app::App;
 use crate::domain::firing::status_word;
-use crate::domain::timetable::{Membership, Timetable};
+use crate::domain::timetable::{Membership, Timetable, WORK_MAX, Work};
 use crate::error::Result;
 use crate::store::{firing as firings, trigger as triggers};
 
@@ -156,13 +156,14 @@ fn unrecorded(
 
 /// The last instant before `at`, looked for in stretches that grow backwards.
 fn previous(table: &Timetable, at: Instant) -> Option<Instant> {
-    const DAY_MS: i64 = 86_400_000;
-    let before = |after: Instant| table.next_after(after).filter(|next| *next < at);
-    for days in [0, 1, 32, 367, 3_660, 36_600] {
-        let stretch_ms = if days == 0 { 3_600_000 } else { days * DAY_MS };
-        let start = at.plus_ms(-stretch_ms).max(Instant::MIN);
-        if let Some(first) = before(start) {
-            return Some(table.last_before(first, at));
+    const HOUR_MS: i64 = 3_600_000;
+    let mut work = Work::new(WORK_MAX);
+    for hours in [1, 24, 32 * 24, 367 * 24, 3_660 * 24, 36_600 * 24] {
+        let start = at.plus_ms(-hours * HOUR_MS).max(Instant::MIN);
+        let first = table.walk(start, &mut work).next().filter(|next| *next < at);
+        if let Some(first) = first {
+            let last = table.last_before(first, at, &mut work);
+            return Some(last).filter(|_| !work.is_spent());
         }
         if start == Instant::MIN {
             return None;

@@ -10,7 +10,7 @@ use crate::domain::duration::Parts;
 use crate::domain::plan::{Plan, Spec};
 use crate::domain::policy::Policy;
 use crate::domain::text::Check;
-use crate::domain::timetable::Timetable;
+use crate::domain::timetable::{Timetable, WORK_MAX, Work};
 use crate::domain::zone::{DstPolicy, Zone};
 use crate::error::{Error, Problem, Result, refuse_if_any};
 use crate::limits::{DELAY_MS_MAX, PREVIEW_ROWS_MAX};
@@ -167,11 +167,13 @@ pub async fn next_instants(app: &App, row: &row::Model, rows: i32) -> Result<Vec
     Ok(upcoming(&table, now, rows.min(usize::try_from(left).unwrap_or(usize::MAX))))
 }
 
-/// The next instants of a timetable after `from`.
+/// The next instants of a timetable after `from`; fewer when too much is left out between them.
 #[must_use]
 pub fn upcoming(table: &Timetable, from: Instant, rows: usize) -> Vec<PreviewInstant> {
     let plan = table.plan();
-    std::iter::successors(table.next_after(from), |last| table.next_after(*last))
+    let mut work = Work::new(WORK_MAX);
+    table
+        .walk(from, &mut work)
         .take(rows)
         .map(|at| PreviewInstant { at, local: plan.local(at), note: plan.note_at(at) })
         .collect()
