@@ -72,7 +72,12 @@ pub const FOLD_INSTANTS_MAX: usize = 100_000;
 /// Comparisons of instants with what a schedule leaves out that one planning step makes, some 5 ms;
 /// the next step goes on.
 pub const PLAN_WORK_MAX: u64 = 200_000;
-/// The same for the beginning of a backfill, which counts all its instants.
+/// Steps of one pass of the planner that may use up their comparisons: the schedules of others wait
+/// for them.
+pub const PLAN_SPENT_MAX: usize = 4;
+/// Instants of a schedule that may lie within its jitter: so many of its firings wait at a time.
+pub const JITTER_INSTANTS_MAX: usize = 1_000;
+/// Comparisons that the beginning of a backfill makes, which counts all its instants.
 pub const BACKFILL_WORK_MAX: u64 = 5_000_000;
 /// Steps of one simulation that may end for it.
 pub const SIMULATED_SPENT_MAX: usize = 100;

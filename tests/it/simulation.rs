@@ -82,6 +82,10 @@ async fn a_simulation_is_bounded() {
     assert_eq!((&whole["totalCount"], &whole["isCut"]), (&json!(527_040), &json!(false)));
     let cut = simulate(&app, each_second("2027-01-07T02:24:02Z")).await;
     assert_eq!((&cut["totalCount"], &cut["isCut"]), (&json!(527_040), &json!(true)));
+    let mut outage = each_second("2040-01-01T00:00:00Z");
+    outage["outages"] =
+        json!([{ "from": "2027-01-01T00:01:00Z", "until": "2037-01-01T00:00:00Z" }]);
+    assert_eq!(simulate(&app, outage).await["isCut"], json!(true));
 }
 
 #[tokio::test]

@@ -156,8 +156,7 @@ async fn of_engine(app: &TestApp, part: &Part, until: Instant) -> BTreeMap<Insta
     let own: BTreeSet<Instant> =
         rows.iter().filter(|row| row.range_count.is_none()).map(|row| row.nominal_at).collect();
     let mut fates = BTreeMap::new();
-    // From the last on: a range may enclose others that began later.
-    for row in rows.into_iter().rev() {
+    for row in rows {
         let is_skipped = row.status == Status::Skipped;
         let fate = Became {
             status: row.status,

@@ -99,9 +99,11 @@ impl Reason {
 pub struct Step {
     /// Instants that become firings, in order.
     pub plan: Vec<Planned>,
-    /// Instants that become (part of) a SKIPPED range.
-    pub skip: Option<Skip>,
-    /// Those of `skip` that waited as rows, which are removed.
+    /// Instants that become part of SKIPPED ranges, in order.
+    pub skipped: Vec<Instant>,
+    /// Why.
+    pub reason: Reason,
+    /// Those of `skipped` that waited as rows, which are removed.
     pub folded: Vec<Instant>,
     /// Instants that wait as rows since long ago, and are due from now on.
     pub revived: Vec<Instant>,
@@ -120,7 +122,8 @@ impl Step {
     fn at(planned_until: Instant) -> Self {
         Self {
             plan: Vec::new(),
-            skip: None,
+            skipped: Vec::new(),
+            reason: Reason::CatchUp,
             folded: Vec::new(),
             revived: Vec::new(),
             planned_until,
@@ -144,7 +147,9 @@ pub fn step(table: &Timetable, cursor: &Cursor, now: Instant) -> Step {
     settle_due(table, cursor, &due, &mut left, &mut step, now);
     if due.is_cut && left != Some(0) {
         step.next_at = table.walk(step.planned_until, &mut work).next();
-        step.plan_at = Some(now);
+        // With a full house there is nothing to do but to wait for room.
+        let is_full = due.instants.is_empty() && !work.is_spent();
+        step.plan_at = Some(if is_full { now.plus_ms(1_000) } else { now });
     } else {
         plan_ahead(table, &mut step, cursor, left, &mut work, now);
     }
@@ -158,10 +163,12 @@ pub fn missed_before(now: Instant) -> Instant {
     now.plus_ms(-CATCH_UP_GRACE_MS)
 }
 
-/// The instants that ended by an edit before anybody claimed them, as one range.
+/// Ranges of `skipped`, oldest first, none of which encloses one of `others`.
 #[must_use]
-pub fn superseded(waiting: &[Instant]) -> Option<Skip> {
-    range(waiting, Reason::Superseded)
+pub fn ranges(skipped: &[Instant], others: &[Instant], reason: Reason) -> Vec<Skip> {
+    let group = |at: &Instant| others.iter().filter(|other| *other < at).count();
+    let runs = skipped.chunk_by(|one, next| group(one) == group(next));
+    runs.filter_map(|run| range(run, reason)).collect()
 }
 
 fn step_paused(table: &Timetable, cursor: &Cursor, now: Instant) -> Step {
@@ -180,7 +187,8 @@ fn step_paused(table: &Timetable, cursor: &Cursor, now: Instant) -> Step {
     };
     let pace = now.plus_ms(PAUSED_FOLD_MS);
     Step {
-        skip: range(&due.instants, Reason::Paused),
+        skipped: due.instants,
+        reason: Reason::Paused,
         next_at,
         plan_at: if due.is_cut { Some(now) } else { look_at.map(|look| look.max(pace)) },
         is_spent: work.is_spent(),
@@ -202,7 +210,8 @@ fn due_instants(table: &Timetable, cursor: &Cursor, work: &mut Work, now: Instan
         _ => Instant::MAX,
     };
     let mut instants = Vec::new();
-    let mut firing = 0;
+    // What waits to be caught up goes first.
+    let mut firing = if fires_from == Instant::MAX { 0 } else { cursor.waiting.len() };
     let mut last = cursor.planned_until;
     loop {
         let next = match table.search(last, work) {
@@ -213,7 +222,7 @@ fn due_instants(table: &Timetable, cursor: &Cursor, work: &mut Work, now: Instan
             }
             Found::At(_) | Found::Never => break,
         };
-        if instants.len() == FOLD_INSTANTS_MAX || firing == CATCH_UP_ROWS_MAX {
+        if instants.len() == FOLD_INSTANTS_MAX || CATCH_UP_ROWS_MAX <= firing {
             return DueInstants { instants, until: last, is_cut: true };
         }
         if !cursor.recorded.contains(&next) {
@@ -244,7 +253,6 @@ fn settle_due(
     let fires = fires(table, &all, due.is_cut, now);
     let folded = all.iter().zip(&fires).filter(|((_, waits), fires)| *waits && !**fires).count();
     *left = left.map(|left| left + folded);
-    let mut skipped = Vec::new();
     for ((planned, waits), fires) in all.into_iter().zip(fires) {
         let is_late = planned.due_at < missed_before(now);
         match (waits, fires) {
@@ -263,11 +271,10 @@ fn settle_due(
                 if waits {
                     step.folded.push(planned.nominal_at);
                 }
-                skipped.push(planned.nominal_at);
+                step.skipped.push(planned.nominal_at);
             }
         }
     }
-    step.skip = range(&skipped, Reason::CatchUp);
 }
 
 /// Which of `all`, oldest first, fire: each, unless some were missed.
@@ -374,6 +381,10 @@ mod tests {
         under(secs, Policy::default())
     }
 
+    fn skip(step: &Step) -> Option<Skip> {
+        range(&step.skipped, step.reason)
+    }
+
     fn nominal(step: &Step) -> Vec<Instant> {
         step.plan.iter().map(|planned| planned.nominal_at).collect()
     }
@@ -400,7 +411,7 @@ mod tests {
         assert_eq!(step.planned_until, at(300));
         assert_eq!(step.next_at, Some(at(360)));
         assert_eq!(step.plan_at, Some(at(60)));
-        assert_eq!(step.skip, None);
+        assert_eq!(skip(&step), None);
     }
 
     #[test]
@@ -420,7 +431,7 @@ mod tests {
         let step = step(&every(60), &cursor, at(3_600));
         assert_eq!(nominal(&step)[..2], [at(3_600), at(3_660)]);
         let skip = Skip { from: at(120), until: at(3_540), count: 58, reason: Reason::CatchUp };
-        assert_eq!(step.skip, Some(skip));
+        assert_eq!(self::skip(&step), Some(skip));
         assert_eq!(step.folded, [at(120), at(180), at(240), at(300)]);
     }
 
@@ -431,7 +442,7 @@ mod tests {
         cursor.ahead = 2;
         let step = step(&every(60), &cursor, at(200));
         let skip = Skip { from: at(60), until: at(120), count: 2, reason: Reason::CatchUp };
-        assert_eq!(step.skip, Some(skip));
+        assert_eq!(self::skip(&step), Some(skip));
         assert_eq!(step.folded, [at(60), at(120)]);
         assert_eq!(nominal(&step), [at(360), at(420), at(480)]);
     }
@@ -440,9 +451,9 @@ mod tests {
     fn what_is_late_by_the_grace_still_fires_and_one_past_it_is_missed() {
         let mut cursor = fresh(300);
         cursor.waiting = waiting(&[60, 90]);
-        assert_eq!(step(&every(30), &cursor, at(120)).skip, None);
+        assert_eq!(skip(&step(&every(30), &cursor, at(120))), None);
         let late = step(&every(30), &cursor, at(120).plus_ms(1));
-        assert_eq!(late.skip.map(|skip| skip.count), Some(1));
+        assert_eq!(skip(&late).map(|skip| skip.count), Some(1));
     }
 
     #[test]
@@ -469,7 +480,7 @@ mod tests {
         assert_eq!(nominal(&step), [at(120), at(240), at(300), at(360)]);
         cursor.is_paused = true;
         let paused = super::step(&every(60), &cursor, at(121));
-        assert_eq!(paused.skip.map(|skip| (skip.from, skip.count)), Some((at(120), 1)));
+        assert_eq!(skip(&paused).map(|skip| (skip.from, skip.count)), Some((at(120), 1)));
     }
 
     #[test]
@@ -479,7 +490,7 @@ mod tests {
         assert_eq!(nominal(&step(&once, &fresh(-1), at(day))), [at(0)]);
         let past = step(&once, &fresh(-1), at(day).plus_ms(1));
         assert!(past.plan.is_empty());
-        assert_eq!(past.skip.map(|skip| skip.count), Some(1));
+        assert_eq!(skip(&past).map(|skip| skip.count), Some(1));
         assert_eq!(past.plan_at, None);
     }
 
@@ -489,7 +500,7 @@ mod tests {
         cursor.is_paused = true;
         let step = step(&every(1), &cursor, at(10));
         let skip = Skip { from: at(1), until: at(10), count: 10, reason: Reason::Paused };
-        assert_eq!(step.skip, Some(skip));
+        assert_eq!(self::skip(&step), Some(skip));
         assert!(step.plan.is_empty());
         assert_eq!(step.planned_until, at(10));
         assert_eq!(step.plan_at, Some(at(70)));
@@ -499,12 +510,12 @@ mod tests {
     fn a_long_outage_is_folded_in_bounded_steps() {
         let now = at(250_000);
         let first = step(&every(1), &fresh(0), now);
-        assert_eq!(first.skip.map(|skip| skip.count), Some(100_000));
+        assert_eq!(skip(&first).map(|skip| skip.count), Some(100_000));
         assert!(first.plan.is_empty());
         assert_eq!((first.planned_until, first.plan_at), (at(100_000), Some(now)));
         let last = step(&every(1), &fresh(200_000), now);
         assert_eq!(nominal(&last)[0], now);
-        assert_eq!(last.skip.map(|skip| skip.count), Some(49_999));
+        assert_eq!(skip(&last).map(|skip| skip.count), Some(49_999));
     }
 
     fn caught_up(policy: Policy, waits: &[i64], now: i64) -> (Vec<i64>, Option<(i64, i64, i64)>) {
@@ -513,7 +524,7 @@ mod tests {
         let step = step(&under(60, policy), &cursor, at(now));
         let secs = |instant: Instant| instant.ms_since(at(0)) / 1_000;
         let fires = step.revived.iter().copied().chain(nominal(&step)).map(secs);
-        let skip = step.skip.map(|skip| (secs(skip.from), secs(skip.until), skip.count));
+        let skip = skip(&step).map(|skip| (secs(skip.from), secs(skip.until), skip.count));
         (fires.filter(|secs| *secs <= now).collect(), skip)
     }
 
@@ -569,7 +580,7 @@ mod tests {
         cursor.waiting = first.plan.clone();
         assert!(first.plan.iter().any(|planned| at(400) < planned.due_at));
         let second = step(&table, &cursor, at(400));
-        assert_eq!((second.skip, second.folded), (None, vec![]));
+        assert_eq!((second.skipped, second.folded), (vec![], vec![]));
     }
 
     #[test]
@@ -592,5 +603,13 @@ mod tests {
         };
         // Five to get over it, and one when it is near.
         assert_eq!((planned, steps), (at(57_600 + 10 * 86_400), 6));
+    }
+
+    #[test]
+    fn ranges_enclose_nothing_that_has_a_record_of_its_own() {
+        let skipped: Vec<Instant> = [60, 120, 240, 300, 420].map(at).to_vec();
+        let ranges = ranges(&skipped, &[at(0), at(180), at(360)], Reason::CatchUp);
+        let shown: Vec<_> = ranges.iter().map(|skip| (skip.from, skip.until, skip.count)).collect();
+        assert_eq!(shown, [(at(60), at(120), 2), (at(240), at(300), 2), (at(420), at(420), 1)]);
     }
 }

@@ -19,7 +19,7 @@ use entity::firing::Status;
 use entity::trigger::Overlap;
 
 use super::overlap::{Verdict, decide};
-use super::planning::{self, Cursor, Planned, Reason, Skip, Step, missed_before};
+use super::planning::{self, Cursor, Planned, Reason, Step, missed_before};
 use super::timetable::Timetable;
 use crate::limits::SIMULATED_SPENT_MAX;
 
@@ -71,7 +71,7 @@ pub fn simulate(table: &Timetable, setting: &Setting) -> Simulation {
     let mut play = Play::new(table, setting);
     let mut now = setting.from;
     while now < setting.until && !play.is_cut() {
-        while play.record(now) | play.plan(now) | play.claim(now) {}
+        while !play.is_cut() && (play.record(now) | play.plan(now) | play.claim(now)) {}
         now = play.next_moment(now);
     }
     let is_cut = SIMULATED_SPENT_MAX < play.spent;
@@ -200,27 +200,13 @@ impl<'a> Play<'a> {
             self.waiting.insert((*due_at, *nominal_at));
             self.begin(*nominal_at, Status::Scheduled);
         }
-        for nominal_at in &step.folded {
-            self.fates.remove(nominal_at);
-        }
-        if let Some(skip) = &step.skip {
-            self.skip(skip, now);
+        for nominal_at in &step.skipped {
+            self.begin(*nominal_at, Status::Scheduled);
+            self.end(*nominal_at, Status::Skipped, Some(step.reason), now);
         }
         self.spent += usize::from(step.is_spent);
         self.planned_until = step.planned_until;
         self.plan_at = step.plan_at;
-    }
-
-    /// Every instant of a range that has no firing was skipped.
-    fn skip(&mut self, skip: &Skip, now: Instant) {
-        let mut last = skip.from.plus_ms(-1);
-        while let Some(next) = self.table.next_after(last).filter(|next| *next <= skip.until) {
-            if !self.fates.contains_key(&next) {
-                self.begin(next, Status::Scheduled);
-                self.end(next, Status::Skipped, Some(skip.reason), now);
-            }
-            last = next;
-        }
     }
 
     /// Claims what is due. Whether anything was.

@@ -256,8 +256,10 @@ impl Timetable {
 
     /// Comparisons that it takes to see whether an instant is left out.
     fn cost(&self) -> u64 {
-        let lists = self.excluded.iter().chain(&self.allowed);
-        self.own.work() + lists.map(|named| named.dates.work()).sum::<u64>()
+        // Where an allowed stretch begins is searched for, which takes longer than to compare.
+        const SEARCH: u64 = 20;
+        let work = |lists: &[NamedDates]| lists.iter().map(|named| named.dates.work()).sum::<u64>();
+        self.own.work() + work(&self.excluded) + SEARCH * work(&self.allowed)
     }
 
     fn keeps_to_calendars(&self) -> bool {

@@ -61,7 +61,13 @@ impl Operator {
         let running = operation::running(&self.app, OPERATION_STEPS_MAX).await?;
         let mut report = Report { operations: running.len(), worked_off: 0 };
         for (project, id) in running {
-            report.worked_off += backfill::step(&self.app, project, id).await?;
+            match backfill::step(&self.app, project, id).await {
+                Ok(worked_off) => report.worked_off += worked_off,
+                // The others go on.
+                Err(error) => {
+                    tracing::error!(%error, operation = %id, "a step failed; it will be tried again");
+                }
+            }
         }
         Ok(report)
     }

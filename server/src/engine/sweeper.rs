@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::limits::{BATCH_ROWS_MAX, OVERDUE_MS, QUEUE_WINDOW_MS, SWEEP_MS, SWEEP_ROWS_MAX};
 use crate::store::Origin;
 use crate::store::sweep::{self, Ended, Mark};
-use crate::store::{overlap, range};
+use crate::store::{claim, overlap, range, schedule};
 
 /// Passes are at least so far apart, whatever the queue loses.
 const LOST_MS: i64 = 250;
@@ -133,7 +133,8 @@ impl Sweeper {
     async fn mend(&self, now: Instant) -> Result<()> {
         let stuck = overlap::stuck(self.app.store(), now).await?;
         let unfolded = range::unfolded(self.app.store(), BATCH_ROWS_MAX as u64).await?;
-        if stuck.is_empty() && unfolded.is_empty() {
+        let last = schedule::last(self.app.store(), BATCH_ROWS_MAX as u64).await?;
+        if stuck.is_empty() && unfolded.is_empty() && last.is_empty() {
             return Ok(());
         }
         let ids = self.app.ids().clone();
@@ -142,7 +143,8 @@ impl Sweeper {
             .change(Origin::Engine, move |change| {
                 async move {
                     range::fold(change, &ids, &unfolded).await?;
-                    overlap::release(change, &stuck, now).await.map(drop)
+                    overlap::release(change, &stuck, now).await?;
+                    claim::set_processed(change, last).await
                 }
                 .boxed()
             })

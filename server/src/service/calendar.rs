@@ -3,7 +3,7 @@
 //! A change of a calendar is a change of every schedule that refers to it: what they had planned and
 //! nobody claimed is gone, and they are planned anew, in the same transaction.
 
-use entity::{CalendarId, Instant, ProjectId, calendar as row, trigger};
+use entity::{CalendarId, Instant, ProjectId, ScheduleId, calendar as row, trigger};
 use futures_util::FutureExt as _;
 use serde::Serialize;
 
@@ -238,17 +238,19 @@ async fn replan(
     Ok(())
 }
 
-/// Why no further schedule may refer to a calendar, if so; `field` is where it is named.
+/// Refuses one more schedule than `except` that refers to a calendar, when there are enough; `field`
+/// is where it is named.
 pub(super) async fn admit(
     change: &Change,
     project: ProjectId,
     id: CalendarId,
+    except: ScheduleId,
     field: &str,
 ) -> Result<()> {
     if store::get(change, project, id).await?.is_none() {
         return Err(Error::not_found(field, "calendar", id));
     }
-    if store::count_schedules(change, id).await? < CALENDAR_SCHEDULES_MAX as u64 {
+    if store::count_schedules(change, id, except).await? < CALENDAR_SCHEDULES_MAX as u64 {
         return Ok(());
     }
     let message = format!("expected at most {CALENDAR_SCHEDULES_MAX} schedules of a calendar");

@@ -55,10 +55,12 @@ pub async fn get_by_name(change: &Change, project: ProjectId, name: &str) -> Res
     Ok(live(project).filter(Column::Name.eq(name)).lock_exclusive().one(change.tx()).await?)
 }
 
-/// How many schedules refer to a calendar.
-pub async fn count_schedules(change: &Change, id: CalendarId) -> Result<u64> {
+/// How many schedules other than `except` refer to a calendar.
+pub async fn count_schedules(change: &Change, id: CalendarId, except: ScheduleId) -> Result<u64> {
     use schedule_calendar::{Column, Entity};
-    Ok(Entity::find().filter(Column::CalendarId.eq(id)).count(change.tx()).await?)
+    let others =
+        Entity::find().filter(Column::CalendarId.eq(id)).filter(Column::ScheduleId.ne(except));
+    Ok(others.count(change.tx()).await?)
 }
 
 /// The dates of several calendars, as a change sees them.

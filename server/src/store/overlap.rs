@@ -149,7 +149,10 @@ impl Verdicts {
             let slot = slots.entry(one.trigger_id).or_default();
             let holder = slot.holders.last().copied();
             let buffered = slot.buffered.entry(one.cause).or_default();
-            match (decide(one.policy, holder, *buffered), holder) {
+            // What a backfill has open is bounded there.
+            let is_bounded = one.cause != Cause::Backfill || one.policy != Overlap::BufferAll;
+            let counted = if is_bounded { *buffered } else { 0 };
+            match (decide(one.policy, holder, counted), holder) {
                 (Verdict::Buffer, Some(holder)) => {
                     *buffered += 1;
                     all.buffer.push((*one, holder));

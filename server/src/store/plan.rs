@@ -17,11 +17,10 @@ use sea_orm::{
 use super::{Change, Store, bulk, due_of, page, range, schedule as schedules, timetable};
 use crate::clock::Ids;
 use crate::domain::firing::{Times, scheduled};
-use crate::domain::planning::{
-    Cursor, Planned, Reason, Skip, Step, missed_before, step, superseded,
-};
+use crate::domain::planning::{Cursor, Planned, Reason, Skip, Step, missed_before, ranges, step};
 use crate::domain::timetable::Timetable;
 use crate::error::Result;
+use crate::limits::PLAN_SPENT_MAX;
 
 /// In the words of the index `firing_ahead`: parameters would not lead to it.
 const UNCLAIMED: &str =
@@ -123,15 +122,21 @@ pub async fn advance(change: &Change, ids: &Ids, now: Instant, rows: Vec<Model>)
     let mut recorded = recorded_of(change, &rows).await?;
     let mut made = Vec::new();
     let mut advanced = Vec::with_capacity(rows.len());
+    let mut spent = 0;
     for (mut row, table) in rows.into_iter().zip(tables) {
+        // The others are due at the next pass, and these only a second later.
+        if PLAN_SPENT_MAX <= spent {
+            break;
+        }
         let Some(trigger) = triggers.get(&row.trigger_id) else { continue };
         let planned = waiting.remove(&row.id).unwrap_or_default();
         let recorded = recorded.remove(&row.id).unwrap_or_default();
         let cursor = cursor(&row, &table, trigger, planned, recorded, now);
         let step = step(&table, &cursor, now);
         report.schedules += 1;
+        spent += usize::from(step.is_spent);
         report.planned += step.plan.len();
-        report.skipped += step.skip.as_ref().map_or(0, |skip| skip.count);
+        report.skipped += i64::try_from(step.skipped.len()).unwrap_or(i64::MAX);
         let limit = trigger.concurrency;
         made.extend(step.plan.iter().map(|planned| {
             let made = planned_row(ids, &row, trigger, *planned, now);
@@ -180,12 +185,11 @@ pub async fn cut(
     range::close_overlap(change, ids, row, trigger).await?;
     let planned = remove_planned(change, row).await?;
     let was_due: Vec<Instant> = planned.into_iter().filter(|instant| *instant <= now).collect();
-    if let Some(skip) = superseded(&was_due).map(|skip| Skip { reason, ..skip }) {
-        write_skip(change, ids, row, trigger, &skip, now).await?;
-    }
+    write_skips(change, ids, (row, trigger), (&was_due, reason), &[], now).await?;
     row.plan_version += 1;
     let skipped_until = skipped_until(change, row.id).await?.unwrap_or(now);
-    row.planned_until = Ord::min(row.planned_until, Ord::max(now, skipped_until));
+    // Never back behind now: what passed under another plan, or after the end of this one, is over.
+    row.planned_until = Ord::min(row.planned_until, Ord::max(now, skipped_until)).max(now);
     let tables = timetable::get_many(change, &[(&*row).into()]).await?;
     row.next_at = tables.first().and_then(|table| table.next_after(row.planned_until));
     row.plan_at = Some(now);
@@ -230,19 +234,17 @@ async fn apply(
     step: Step,
     now: Instant,
 ) -> Result<()> {
-    if !step.folded.is_empty() {
-        let instants = step.folded.iter().copied();
-        let folded =
-            unclaimed(row.id).add(is_free()).add(firing::Column::NominalAt.is_in(instants));
-        remove(change, folded).await?;
+    for run in bulk::runs(&step.folded) {
+        let of_run = firing::Column::NominalAt.is_in(run.iter().copied());
+        remove(change, unclaimed(row.id).add(is_free()).add(of_run)).await?;
     }
-    if let Some(skip) = &step.skip {
-        write_skip(change, ids, row, trigger, skip, now).await?;
-    }
+    let fires: Vec<Instant> = step.plan.iter().map(|planned| planned.nominal_at).collect();
+    let skipped = (&*step.skipped, step.reason);
+    write_skips(change, ids, (row, trigger), skipped, &fires, now).await?;
     if !step.revived.is_empty() {
         set_due(change, row.id, trigger.concurrency, &step.revived, now).await?;
     }
-    let is_resumed = !cursor.is_paused && step.skip.is_none();
+    let is_resumed = !cursor.is_paused && step.skipped.is_empty();
     if is_resumed || !step.plan.is_empty() || step.plan_at.is_none() {
         close_range(change, ids, row, trigger).await?;
     }
@@ -261,7 +263,37 @@ async fn apply(
     Ok(())
 }
 
-/// Extends the open range when the reason is the same, else begins a new one.
+/// Records instants that do not fire as ranges, none of which encloses an instant that has a record
+/// of its own, or is about to get one.
+async fn write_skips(
+    change: &Change,
+    ids: &Ids,
+    (row, trigger): (&mut Model, &trigger::Model),
+    (skipped, reason): (&[Instant], Reason),
+    fires: &[Instant],
+    now: Instant,
+) -> Result<()> {
+    let (Some(first), Some(last)) = (skipped.first(), skipped.last()) else { return Ok(()) };
+    let mut others = fires.to_vec();
+    if first < last {
+        let between = firing::Entity::find()
+            .select_only()
+            .column(firing::Column::NominalAt)
+            .filter(firing::Column::ScheduleId.eq(row.id))
+            .filter(Expr::cust(PLANNED))
+            .filter(firing::Column::NominalAt.gt(*first))
+            .filter(firing::Column::NominalAt.lt(*last))
+            .into_tuple::<Instant>();
+        others.extend(between.all(change.tx()).await?);
+    }
+    for skip in ranges(skipped, &others, reason) {
+        write_skip(change, ids, row, trigger, &skip, now).await?;
+    }
+    Ok(())
+}
+
+/// Extends the open range when that is for the same reason and nothing lies between, else begins a
+/// new one.
 async fn write_skip(
     change: &Change,
     ids: &Ids,
@@ -272,7 +304,7 @@ async fn write_skip(
 ) -> Result<()> {
     change.count(|tally| tally.skipped.push((skip.reason.as_str(), skip.count)));
     if let Some(open) = row.open_range_id {
-        if range::extend(change, open, skip).await? {
+        if range::extend(change, open, skip, now).await? {
             return Ok(());
         }
         close_range(change, ids, row, trigger).await?;
@@ -413,14 +445,16 @@ async fn set_due(
     now: Instant,
 ) -> Result<()> {
     use firing::{Column, Entity};
-    let rows = Entity::update_many()
-        .col_expr(Column::DueAt, Expr::value(now.millis()))
-        .filter(unclaimed(id))
-        .filter(Column::NominalAt.is_in(instants.iter().copied()))
-        .exec_with_returning(change.tx())
-        .await?;
-    for row in rows {
-        change.due(due_of(&row, limit));
+    for run in bulk::runs(instants) {
+        let rows = Entity::update_many()
+            .col_expr(Column::DueAt, Expr::value(now.millis()))
+            .filter(unclaimed(id))
+            .filter(Column::NominalAt.is_in(run.iter().copied()))
+            .exec_with_returning(change.tx())
+            .await?;
+        for row in rows {
+            change.due(due_of(&row, limit));
+        }
     }
     Ok(())
 }

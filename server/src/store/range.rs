@@ -34,13 +34,21 @@ pub struct Reached {
     pub skipped: Option<FiringId>,
 }
 
-/// Adds `skip` to the range `open`, when that is for the same reason; whether it was.
-pub async fn extend(change: &Change, open: FiringId, skip: &Skip) -> Result<bool> {
+/// Adds `skip` to the range `open`, when that is for the same reason and no instant in between has a
+/// record of its own; whether it was.
+pub async fn extend(change: &Change, open: FiringId, skip: &Skip, now: Instant) -> Result<bool> {
+    let nothing_between = "NOT EXISTS (SELECT 1 FROM firing AS other \
+                           WHERE other.schedule_id = firing.schedule_id \
+                           AND other.cause = 'SCHEDULE' AND firing.range_until < other.nominal_at \
+                           AND other.nominal_at < ?)";
     let done = Entity::update_many()
         .col_expr(Column::RangeUntil, Expr::value(skip.until.millis()))
         .col_expr(Column::RangeCount, Expr::col(Column::RangeCount).add(skip.count))
+        // It is as old as its last instant, for whoever deletes by age.
+        .col_expr(Column::FinishedAt, Expr::value(now.millis()))
         .filter(Column::Id.eq(open))
         .filter(Column::Reason.eq(skip.reason.as_str()))
+        .filter(Expr::cust_with_values(nothing_between, [skip.from.millis()]))
         .exec(change.tx())
         .await?;
     Ok(done.rows_affected == 1)
@@ -178,6 +186,7 @@ async fn step(
     Entity::delete_by_id(row.id).exec(change.tx()).await?;
     Entity::update_many()
         .col_expr(Column::RangeUntil, Expr::value(one.at.millis()))
+        .col_expr(Column::FinishedAt, Expr::value(row.finished_at.map(Instant::millis)))
         .col_expr(Column::RangeCount, Expr::col(Column::RangeCount).add(1_i64))
         .filter(Column::Id.eq(range.id))
         .exec(change.tx())

@@ -105,6 +105,23 @@ pub async fn get(change: &Change, project: ProjectId, id: ScheduleId) -> Result<
     Ok(live(project).filter(Column::Id.eq(id)).lock_exclusive().one(change.tx()).await?)
 }
 
+/// One schedule that lives, as a change sees it that only relies on it to stay and has
+/// [`super::Lock::DefinitionsShared`] for that.
+pub async fn peek(change: &Change, project: ProjectId, id: ScheduleId) -> Result<Option<Model>> {
+    Ok(live(project).filter(Column::Id.eq(id)).one(change.tx()).await?)
+}
+
+/// Schedules that have nothing to plan any more and are not known to be over.
+pub async fn last(store: &Store, rows_max: u64) -> Result<Vec<ScheduleId>> {
+    let select = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        // In the words of the index `schedule_last`.
+        .filter(Expr::cust("plan_at IS NULL AND state = 'SCHEDULED'"))
+        .limit(rows_max);
+    Ok(select.into_tuple().all(store.readers()).await?)
+}
+
 /// The schedules of a trigger that live, as a change sees them.
 pub async fn get_of_trigger(
     change: &Change,

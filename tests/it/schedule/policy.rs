@@ -65,6 +65,46 @@ async fn no_more_instants_fire_than_may_and_what_is_skipped_does_not_count() {
 }
 
 #[tokio::test]
+async fn a_schedule_that_was_over_goes_on_from_now_when_it_may_fire_more() {
+    let app = TestApp::start().await;
+    let policy = json!({ "maxFirings": 2, "catchUp": "ALL" });
+    let (id, plan) = under(&app, cron("* * * * *"), policy).await;
+    minutes(&app, 30).await;
+    let policy = json!({ "maxFirings": 4, "catchUp": "ALL" });
+    done(&app, "scheduleUpdate", "schedule { id }", json!({ "id": plan, "policy": policy })).await;
+    minutes(&app, 5).await;
+    assert_snapshot!(lines(&past(&app, &id).await), @"");
+}
+
+#[tokio::test]
+async fn what_is_said_of_a_day_that_was_paused_is_said_of_its_instants() {
+    let app = TestApp::start().await;
+    let (_, plan) = under(&app, cron("0 * * * *"), json!({ "maxFirings": 2 })).await;
+    done(&app, "schedulePause", "schedule { id }", json!({ "id": plan })).await;
+    app.advance(HOUR * 5).await;
+    done(&app, "scheduleResume", "schedule { id }", json!({ "id": plan })).await;
+    let query = "query($id: ID!) { schedule(id: $id) {
+        an_hour: explain(at: \"2026-03-02T12:00:00Z\") { verdict }
+        between: explain(at: \"2026-03-02T12:17:00Z\") { verdict }
+        second: explain(at: \"2026-03-02T17:00:00Z\") { verdict }
+        third: explain(at: \"2026-03-02T18:00:00Z\") { verdict } } }";
+    let explained = ask(&app, "schedule", query, json!({ "id": plan })).await;
+    assert_snapshot!(explained, @"");
+}
+
+#[tokio::test]
+async fn jitter_holds_a_thousand_instants_and_no_more() {
+    let app = TestApp::start().await;
+    let create = |jitter: &str| {
+        let schedule = json!({ "spec": every("PT1S"), "policy": { "jitter": jitter } });
+        json!({ "name": jitter, "schedules": [schedule] })
+    };
+    done(&app, "triggerCreate", "trigger { id }", create("PT999S")).await;
+    let why = refused(&app, "triggerCreate", create("PT1000S")).await;
+    assert_snapshot!(lines(&why), @"");
+}
+
+#[tokio::test]
 async fn jitter_is_the_same_after_a_restart_and_never_early() {
     let mut app = TestApp::start().await;
     let (id, _) = under(&app, cron("*/10 * * * *"), json!({ "jitter": "PT2M" })).await;

@@ -1,7 +1,7 @@
 //! Drafts of schedules, made alone or with their trigger: checked, stored, and planned at once.
 
 use entity::schedule::{self as row, State};
-use entity::{Instant, ProjectId, trigger};
+use entity::{Instant, trigger};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -12,8 +12,11 @@ use crate::domain::plan::Spec;
 use crate::domain::policy::Policy;
 use crate::domain::schema::Schema;
 use crate::domain::text::Check;
+use crate::domain::timetable::{WORK_MAX, Work};
 use crate::error::{Error, Problem, Result, refuse_if_any};
-use crate::limits::{NAME_CHARS_MAX, PAYLOAD_BYTES_MAX, SCHEDULES_PER_TRIGGER_MAX};
+use crate::limits::{
+    JITTER_INSTANTS_MAX, NAME_CHARS_MAX, PAYLOAD_BYTES_MAX, SCHEDULES_PER_TRIGGER_MAX,
+};
 use crate::service::calendar;
 use crate::store::{
     Change, calendar as calendars, plan, schedule as store, timetable, trigger as triggers,
@@ -103,7 +106,6 @@ async fn insert_one(
     draft: Checked,
     now: Instant,
 ) -> Result<row::Model> {
-    check_calendars(change, trigger.project_id, &draft.policy, "policy").await?;
     let mut row = row::Model {
         id: app.ids().make(),
         project_id: trigger.project_id,
@@ -128,6 +130,7 @@ async fn insert_one(
         policy: to_text(&draft.policy),
         payload: draft.payload,
     };
+    check_calendars(change, &row, &draft.policy, "policy").await?;
     row.next_at = Some(first_instant(change, &row, now).await?);
     store::insert(change, row.clone()).await?;
     calendars::set_of_schedule(change, row.id, &draft.policy.calendars()).await?;
@@ -137,7 +140,7 @@ async fn insert_one(
 /// Refuses a policy that refers to calendars which are not there, or are used by too many.
 pub(super) async fn check_calendars(
     change: &Change,
-    project: ProjectId,
+    row: &row::Model,
     policy: &Policy,
     field: &str,
 ) -> Result<()> {
@@ -148,7 +151,7 @@ pub(super) async fn check_calendars(
     ] {
         for (index, id) in ids.iter().enumerate() {
             let field = format!("{field}.{name}.{index}");
-            match calendar::admit(change, project, *id, &field).await {
+            match calendar::admit(change, row.project_id, *id, row.id, &field).await {
                 Err(Error::Refused(mut found)) => problems.append(&mut found),
                 other => other?,
             }
@@ -167,7 +170,17 @@ pub(super) async fn first_instant(
     now: Instant,
 ) -> Result<Instant> {
     let tables = timetable::get_many(change, &[row.into()]).await?;
-    let first = tables.first().and_then(|table| table.next_after(now));
+    let Some(table) = tables.first() else { return Err(nothing_checked()) };
+    let first = table.next_after(now);
+    let mut work = Work::new(WORK_MAX);
+    let beyond = first.and_then(|first| table.walk(first, &mut work).nth(JITTER_INSTANTS_MAX - 1));
+    let jitter_ms = table.policy().jitter_ms;
+    if first.zip(beyond).is_some_and(|(first, beyond)| beyond.ms_since(first) <= jitter_ms) {
+        let message = format!(
+            "expected at most {JITTER_INSTANTS_MAX} instants of the plan within the jitter"
+        );
+        return Err(Error::invalid("policy.jitter", message));
+    }
     first.ok_or_else(|| {
         let message = format!("expected a plan and a policy that leave an instant after {now}");
         Error::invalid("policy", message)

@@ -72,6 +72,13 @@ pub enum Verdict {
 pub async fn explain(app: &App, row: &row::Model, at: Instant) -> Result<Explanation> {
     let table = timetable_of(app, row).await?;
     let firing = firings::find_of_instant(app.store(), row.project_id, row.id, at).await?;
+    // A range of the same plan holds instants, and not what lies between them.
+    let is_within = |firing: &firing::Model| {
+        firing.nominal_at == at
+            || firing.plan_version != Some(row.plan_version)
+            || table.membership(at) == Membership::Instant
+    };
+    let firing = firing.filter(is_within);
     let (verdict, message) = match &firing {
         Some(firing) => recorded(firing),
         None => {
@@ -144,7 +151,12 @@ fn unrecorded(
                        schedule had another plan then";
         return (Verdict::NotRecorded, message.to_owned());
     }
-    if let Some(max) = table.policy().max_firings.filter(|max| *max <= row.firings) {
+    let is_beyond = |max: &i64| {
+        let left = (max - row.firings).max(0).unsigned_abs();
+        let (from, until) = (row.planned_until.plus_ms(1), at.plus_ms(1));
+        left < table.count(from, until, &mut Work::new(WORK_MAX))
+    };
+    if let Some(max) = table.policy().max_firings.filter(is_beyond) {
         return (Verdict::LimitReached, format!("the schedule fires {max} times at most"));
     }
     if is_paused {

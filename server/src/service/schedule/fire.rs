@@ -38,7 +38,7 @@ pub async fn fire(
                 return row.ok_or_else(|| gone(ids[0]));
             }
             change.lock(Lock::DefinitionsShared(caller.project)).await?;
-            let plan = store::get(change, caller.project, id).await?;
+            let plan = store::peek(change, caller.project, id).await?;
             let plan = plan.ok_or_else(|| Error::not_found("id", "schedule", id))?;
             let row = firing::accept(change, &app, &caller, plan.trigger_id, now, now).await?;
             let row = firings::Model {

@@ -311,7 +311,7 @@ async fn set_plan(
         row.spec = text;
     }
     if let (Some(policy), Some(text)) = (policy, policy_text) {
-        check_calendars(change, row.project_id, &policy, "policy").await?;
+        check_calendars(change, row, &policy, "policy").await?;
         calendars::set_of_schedule(change, row.id, &policy.calendars()).await?;
         row.policy = text;
     }

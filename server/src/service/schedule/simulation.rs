@@ -1,6 +1,6 @@
 //! What would become of each instant of a schedule, saved or not, in a period.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use entity::Instant;
 use entity::firing::Status;
@@ -23,7 +23,8 @@ use crate::limits::{
 use crate::service::{Caller, Scope};
 
 /// Simulations of this process that run at a time: each takes a processor for about a second.
-static RUNNING: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(SIMULATIONS_MAX));
+static RUNNING: LazyLock<Arc<Semaphore>> =
+    LazyLock::new(|| Arc::new(Semaphore::new(SIMULATIONS_MAX)));
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -89,8 +90,11 @@ pub async fn simulate(app: &App, caller: &Caller, question: Question) -> Result<
     refuse_if_any(check.problems)?;
     let spec = spec.ok_or_else(super::nothing_checked)?;
     let table = unsaved(app, caller, &spec, question.policy).await?;
-    let _turn = RUNNING.acquire().await;
+    // The semaphore is never closed.
+    let turn = RUNNING.clone().acquire_owned().await.ok();
     let play = tokio::task::spawn_blocking(move || {
+        // Held until it is played, also when nobody waits for it any more.
+        let _turn = turn;
         let played = simulation::simulate(&table, &setting);
         answer(&table, played, first.unwrap_or(0))
     });
