@@ -468,9 +468,10 @@ async fn remove(change: &Change, which: Condition) -> Result<Vec<Instant>> {
     Ok(instants)
 }
 
-/// What waits for another firing is late for that reason, not missed.
+/// What waits for another firing is late for that reason, not missed. Written so that it does not
+/// lead PostgreSQL to the indexes of what is due, which hold the rows of all schedules.
 fn is_free() -> Expr {
-    Expr::cust("firing.blocked_by IS NULL")
+    Expr::cust("COALESCE(firing.blocked_by, firing.id) = firing.id")
 }
 
 /// What is planned and unclaimed of one schedule.

@@ -63,15 +63,12 @@ async fn new_time_zones_move_what_lies_ahead_and_nothing_that_is_recorded() {
     let after = [past(&app, &id).await, planned(&app, &id).await].concat();
     let shown = [before, vec!["then".to_owned()], after].concat();
     assert_snapshot!(lines(&shown), @"
-    03-02 10:02:00 - 03-02 10:58:00 SKIPPED CATCH_UP x 29
+    03-02 10:07:00 - 03-02 11:56:00 SKIPPED CATCH_UP x 17
     03-03 10:00:00 COMPLETED
-    03-03 10:02:00 COMPLETED, begun 03-03 10:03:00
-    03-03 10:04:00
-    03-03 10:06:00
-    03-03 10:08:00
+    03-03 10:07:00
     then
-    03-02 10:02:00 - 03-02 10:58:00 SKIPPED CATCH_UP x 29
+    03-02 10:07:00 - 03-02 11:56:00 SKIPPED CATCH_UP x 17
     03-03 10:00:00 COMPLETED
-    03-03 10:02:00 COMPLETED, begun 03-03 10:03:00
+    03-03 10:05:00
     ");
 }

@@ -73,7 +73,12 @@ async fn a_schedule_that_was_over_goes_on_from_now_when_it_may_fire_more() {
     let policy = json!({ "maxFirings": 4, "catchUp": "ALL" });
     done(&app, "scheduleUpdate", "schedule { id }", json!({ "id": plan, "policy": policy })).await;
     minutes(&app, 5).await;
-    assert_snapshot!(lines(&past(&app, &id).await), @"");
+    assert_snapshot!(lines(&past(&app, &id).await), @"
+    03-02 10:01:00 COMPLETED
+    03-02 10:02:00 COMPLETED
+    03-02 10:31:00 COMPLETED
+    03-02 10:32:00 COMPLETED
+    ");
 }
 
 #[tokio::test]
@@ -89,7 +94,7 @@ async fn what_is_said_of_a_day_that_was_paused_is_said_of_its_instants() {
         second: explain(at: \"2026-03-02T17:00:00Z\") { verdict }
         third: explain(at: \"2026-03-02T18:00:00Z\") { verdict } } }";
     let explained = ask(&app, "schedule", query, json!({ "id": plan })).await;
-    assert_snapshot!(explained, @"");
+    assert_snapshot!(explained, @r#"{"an_hour":{"verdict":"SKIPPED"},"between":{"verdict":"NOT_PLANNED"},"second":{"verdict":"WILL_FIRE"},"third":{"verdict":"LIMIT_REACHED"}}"#);
 }
 
 #[tokio::test]
@@ -101,7 +106,7 @@ async fn jitter_holds_a_thousand_instants_and_no_more() {
     };
     done(&app, "triggerCreate", "trigger { id }", create("PT999S")).await;
     let why = refused(&app, "triggerCreate", create("PT1000S")).await;
-    assert_snapshot!(lines(&why), @"");
+    assert_snapshot!(lines(&why), @"BAD_USER_INPUT schedules.0.policy.jitter: expected at most 1000 instants of the plan within the jitter");
 }
 
 #[tokio::test]

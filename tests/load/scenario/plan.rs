@@ -65,7 +65,7 @@ pub async fn run(kind: Kind, scale: Scale) -> Vec<Row> {
 
 /// One schedule of one trigger, made as a client would.
 async fn template(home: &Home) -> schedule::Model {
-    let server = home.serve(&["--role", "api"]).await;
+    let server = home.serve(&[]).await;
     let spec = json!({ "every": { "interval": "P1D" } });
     let client = server.client();
     client.make_trigger("planned", "http://127.0.0.1:9/", vec![json!({ "spec": spec })]).await;
