@@ -14,7 +14,7 @@ use entity::{EventId, FiringId, Instant, ScheduleId, TypedId, event, trigger};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, Select,
+    QuerySelect, Select, Value,
 };
 
 use super::{Change, Store, page};
@@ -37,21 +37,21 @@ pub struct Reached {
 /// Adds `skip` to the range `open`, when that is for the same reason and no instant in between has a
 /// record of its own; whether it was.
 pub async fn extend(change: &Change, open: FiringId, skip: &Skip, now: Instant) -> Result<bool> {
-    let nothing_between = "NOT EXISTS (SELECT 1 FROM firing AS other \
-                           WHERE other.schedule_id = firing.schedule_id \
-                           AND other.cause = 'SCHEDULE' AND firing.range_until < other.nominal_at \
-                           AND other.nominal_at < ?)";
-    let done = Entity::update_many()
-        .col_expr(Column::RangeUntil, Expr::value(skip.until.millis()))
-        .col_expr(Column::RangeCount, Expr::col(Column::RangeCount).add(skip.count))
-        // It is as old as its last instant, for whoever deletes by age.
-        .col_expr(Column::FinishedAt, Expr::value(now.millis()))
-        .filter(Column::Id.eq(open))
-        .filter(Column::Reason.eq(skip.reason.as_str()))
-        .filter(Expr::cust_with_values(nothing_between, [skip.from.millis()]))
-        .exec(change.tx())
-        .await?;
-    Ok(done.rows_affected == 1)
+    // It is as old as its last instant, for whoever deletes by age.
+    let sql = "UPDATE firing SET range_until = ?, range_count = range_count + ?, finished_at = ? \
+               WHERE id = ? AND reason = ? AND NOT EXISTS (SELECT 1 FROM firing AS other \
+               WHERE other.schedule_id = firing.schedule_id AND other.cause = 'SCHEDULE' \
+               AND firing.range_until < other.nominal_at AND other.nominal_at < ?)";
+    let values: [Value; 6] = [
+        skip.until.millis().into(),
+        skip.count.into(),
+        now.millis().into(),
+        open.uuid().into(),
+        skip.reason.as_str().into(),
+        skip.from.millis().into(),
+    ];
+    let done = change.tx().execute_raw(change.statement(sql, values)).await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// Ends a range, with its one event.
