@@ -166,9 +166,10 @@ fn is_default(catch_up: &CatchUp) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use entity::Instant;
+    use entity::{CalendarId, Instant};
+    use uuid::Uuid;
 
-    use super::{CatchUp, JITTER_MS_MAX, Policy, WINDOW_MS_MAX};
+    use super::{CALENDARS_MAX, CatchUp, JITTER_MS_MAX, Policy, WINDOW_MS_MAX};
 
     fn fields(policy: &Policy) -> Vec<String> {
         policy.check().into_iter().map(|problem| problem.field).collect()
@@ -206,5 +207,12 @@ mod tests {
             ..Policy::default()
         };
         assert_eq!(fields(&wrong), ["endsAt", "maxFirings", "jitter", "catchUpWindow"]);
+        let calendars = |count: u128| Policy {
+            excluded_calendars: (0..count).map(|n| CalendarId(Uuid::from_u128(n))).collect(),
+            ..Policy::default()
+        };
+        let most = CALENDARS_MAX as u128;
+        assert_eq!(fields(&calendars(most)), Vec::<String>::new());
+        assert_eq!(fields(&calendars(most + 1)), ["excludeCalendarIds"]);
     }
 }
