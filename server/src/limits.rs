@@ -216,8 +216,8 @@ pub const RECORD_GROUPS_MAX: usize = 2;
 pub const PROJECT_SHARE: usize = 3;
 /// Rows that one sweep pushes at a time.
 pub const SWEEP_ROWS_MAX: usize = 10_000;
-/// Schedules that one planning step advances.
-pub const PLAN_SCHEDULES_MAX: usize = 256;
+/// Schedules that one pass of the planner advances: some 20 ms of a writer, and few enough commits.
+pub const PLAN_SCHEDULES_MAX: usize = 500;
 /// Rows that one retention statement deletes, so that the writer is never held for long.
 pub const RETENTION_ROWS_MAX: usize = 500;
 /// Changes that wait for the writer, for each origin.

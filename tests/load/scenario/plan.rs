@@ -8,7 +8,7 @@ use belfry::limits::PLAN_SCHEDULES_MAX;
 use belfry::store::{Origin, Store, firing, plan};
 use entity::{Instant, firing as firings, schedule};
 use futures_util::FutureExt as _;
-use sea_orm::{EntityTrait as _, IntoActiveModel as _, PaginatorTrait as _};
+use sea_orm::{EntityTrait as _, IntoActiveModel as _, QueryOrder as _};
 use serde_json::json;
 
 use crate::ceiling::Ceiling;
@@ -109,17 +109,17 @@ async fn make_schedules(
     }
 }
 
-/// The same firings inserted as the planner inserts them, and nothing else.
+/// The same firings, with the same instants in the same order, inserted as the planner inserts them
+/// and nothing else.
 async fn raw(store: &Store, ids: &Ids, count: i64) -> Ceiling {
-    let db = store.readers();
-    let page = firings::Entity::find().paginate(db, 1).fetch().await.expect("a firing");
-    let template = page.into_iter().next().expect("one was planned");
-    let rows = (0..count).map(|_| {
-        let id: entity::FiringId = ids.make();
-        let schedule_id = Some(ids.make());
-        firings::Model { id, root_id: id, schedule_id, ..template.clone() }
-    });
-    let rows: Vec<_> = rows.collect();
+    let planned = firings::Entity::find().order_by_asc(firings::Column::Id);
+    let mut rows = planned.all(store.readers()).await.expect("the planned firings");
+    assert_eq!(rows.len() as i64, count, "what was planned is there");
+    for row in &mut rows {
+        row.id = ids.make();
+        row.root_id = row.id;
+        row.schedule_id = Some(ids.make());
+    }
     let (usage, begun) = (Usage::now(), pace::now_ms());
     for chunk in rows.chunks(PLAN_SCHEDULES_MAX) {
         let chunk = chunk.to_vec();
