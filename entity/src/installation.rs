@@ -17,6 +17,8 @@ pub struct Model {
     pub operator_id: Option<ProjectId>,
     /// Version of the time zone database that its schedules were planned with.
     pub tzdata: String,
+    /// When a process with that version last said that it works.
+    pub tzdata_seen_at: Instant,
     /// When the database was first opened.
     pub created_at: Instant,
 }

@@ -23,6 +23,7 @@ CREATE TABLE installation (
     id          {uuid}  NOT NULL,
     operator_id {uuid}  REFERENCES project (id),
     tzdata      TEXT    NOT NULL,
+    tzdata_seen_at BIGINT NOT NULL,
     created_at  BIGINT  NOT NULL
 );
 

@@ -218,6 +218,23 @@ pub const PROJECT_SHARE: usize = 3;
 pub const SWEEP_ROWS_MAX: usize = 10_000;
 /// Schedules that one pass of the planner advances: some 20 ms of a writer, and few enough commits.
 pub const PLAN_SCHEDULES_MAX: usize = 500;
+/// Firings that one pass of the planner makes before it leaves the rest to the next, and the bytes of
+/// their payloads: an outage of many schedules that catch up is worked off in transactions of some
+/// 100 ms, and never held in memory as a whole. One schedule's step is not divided.
+pub const PLAN_ROWS_MAX: usize = 4_000;
+/// See [`PLAN_ROWS_MAX`].
+pub const PLAN_BYTES_MAX: usize = 16 * 1_024 * 1_024;
+/// How long a schedule whose stored plan cannot be read is left alone before it is tried again, in
+/// milliseconds.
+pub const PLAN_FAULT_MS: i64 = 60_000;
+/// How long the planner waits when a pass moved nothing although something was due: an edit or
+/// another planner has it in hand. In milliseconds.
+pub const PLAN_IDLE_MS: i64 = 250;
+/// How often a process with the newest time zones says that it is there, in milliseconds.
+pub const ZONES_SEEN_MS: i64 = 30_000;
+/// How long one with older zones leaves planning to it after that, in milliseconds: less than is
+/// planned ahead, so that nothing is late when the newer one is taken away again.
+pub const ZONES_LEFT_MS: i64 = 120_000;
 /// Rows that one retention statement deletes, so that the writer is never held for long.
 pub const RETENTION_ROWS_MAX: usize = 500;
 /// Changes that wait for the writer, for each origin.

@@ -5,6 +5,7 @@ mod edit;
 mod fire;
 mod outage;
 mod pause;
+mod planner;
 mod policy;
 
 use std::time::Duration;

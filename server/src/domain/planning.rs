@@ -33,14 +33,18 @@ pub struct Cursor {
     pub waiting: Vec<Planned>,
     /// Planned instants after now.
     pub ahead: usize,
-    /// Instants after `planned_until` that have a firing all the same: an edit put the cursor back
-    /// behind one that a person had cancelled, or the clock was set back. They stay as they are.
-    pub recorded: Vec<Instant>,
+    /// What lies after `planned_until` and has a record all the same: an edit put the cursor back
+    /// behind a firing that a person had cancelled, or the clock was set back. It stays as it is.
+    pub recorded: Recorded,
     /// How many more instants may become firings; any number when not set.
     pub left: Option<usize>,
     /// Whether a person paused it.
     pub is_paused: bool,
 }
+
+/// Stretches of time in which every instant has its record: single firings, and SKIPPED ranges.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recorded(Vec<(Instant, Instant)>);
 
 /// A planned instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +121,29 @@ pub struct Step {
     pub is_spent: bool,
 }
 
+impl Recorded {
+    /// From the first and the last instant of each record, in any order.
+    #[must_use]
+    pub fn new(mut records: Vec<(Instant, Instant)>) -> Self {
+        records.sort_unstable();
+        let mut joined: Vec<(Instant, Instant)> = Vec::with_capacity(records.len());
+        for (first, last) in records {
+            match joined.last_mut() {
+                Some((_, until)) if first <= *until => *until = last.max(*until),
+                _ => joined.push((first, last)),
+            }
+        }
+        Self(joined)
+    }
+
+    /// Whether `at` has a record.
+    #[must_use]
+    pub fn covers(&self, at: Instant) -> bool {
+        let begun = self.0.partition_point(|(first, _)| *first <= at);
+        self.0[..begun].last().is_some_and(|(_, last)| at <= *last)
+    }
+}
+
 impl Step {
     /// Nothing but a cursor.
     fn at(planned_until: Instant) -> Self {
@@ -141,7 +168,11 @@ pub fn step(table: &Timetable, cursor: &Cursor, now: Instant) -> Step {
         return step_paused(table, cursor, now);
     }
     let mut work = Work::new(PLAN_WORK_MAX);
-    let due = due_instants(table, cursor, &mut work, now);
+    let fires_from = match table.policy().catch_up {
+        CatchUp::All => now.plus_ms(-table.policy().catch_up_window_ms),
+        CatchUp::Skip | CatchUp::Last => Instant::MAX,
+    };
+    let due = due_instants(table, cursor, fires_from, &mut work, now);
     let mut step = Step::at(cursor.planned_until.max(due.until));
     let mut left = cursor.left;
     settle_due(table, cursor, &due, &mut left, &mut step, now);
@@ -157,6 +188,26 @@ pub fn step(table: &Timetable, cursor: &Cursor, now: Instant) -> Step {
     step
 }
 
+/// Decides that nothing of what is due and unclaimed fires, whatever the policy would catch up: the
+/// plan is about to be replaced, for `reason`.
+#[must_use]
+pub fn give_up(table: &Timetable, cursor: &Cursor, reason: Reason, now: Instant) -> Step {
+    let mut work = Work::new(PLAN_WORK_MAX);
+    let due = due_instants(table, cursor, Instant::MAX, &mut work, now);
+    let folded: Vec<Instant> = cursor.waiting.iter().map(|planned| planned.nominal_at).collect();
+    let mut skipped = folded.clone();
+    skipped.extend(due.instants);
+    skipped.sort_unstable();
+    Step {
+        skipped,
+        reason,
+        folded,
+        plan_at: Some(now),
+        is_spent: work.is_spent(),
+        ..Step::at(cursor.planned_until.max(due.until))
+    }
+}
+
 /// What was due before this and is unclaimed `now` was missed. The claim leaves it to the planner.
 #[must_use]
 pub fn missed_before(now: Instant) -> Instant {
@@ -166,7 +217,9 @@ pub fn missed_before(now: Instant) -> Instant {
 /// Ranges of `skipped`, oldest first, none of which encloses one of `others`.
 #[must_use]
 pub fn ranges(skipped: &[Instant], others: &[Instant], reason: Reason) -> Vec<Skip> {
-    let group = |at: &Instant| others.iter().filter(|other| *other < at).count();
+    let mut others = others.to_vec();
+    others.sort_unstable();
+    let group = |at: &Instant| others.partition_point(|other| other < at);
     let runs = skipped.chunk_by(|one, next| group(one) == group(next));
     runs.filter_map(|run| range(run, reason)).collect()
 }
@@ -177,7 +230,7 @@ fn step_paused(table: &Timetable, cursor: &Cursor, now: Instant) -> Step {
         return Step::at(planned_until);
     }
     let mut work = Work::new(PLAN_WORK_MAX);
-    let due = due_instants(table, cursor, &mut work, now);
+    let due = due_instants(table, cursor, Instant::MAX, &mut work, now);
     let planned_until = planned_until.max(due.until);
     let found = table.search(planned_until, &mut work);
     let (next_at, look_at) = match found {
@@ -202,13 +255,15 @@ struct DueInstants {
     is_cut: bool,
 }
 
-/// The unplanned instants up to now, as many as one step may fold or make firings.
-fn due_instants(table: &Timetable, cursor: &Cursor, work: &mut Work, now: Instant) -> DueInstants {
-    let policy = table.policy();
-    let fires_from = match policy.catch_up {
-        CatchUp::All if !cursor.is_paused => now.plus_ms(-policy.catch_up_window_ms),
-        _ => Instant::MAX,
-    };
+/// The unplanned instants up to now, as many as one step may fold, or make firings of those from
+/// `fires_from` on.
+fn due_instants(
+    table: &Timetable,
+    cursor: &Cursor,
+    fires_from: Instant,
+    work: &mut Work,
+    now: Instant,
+) -> DueInstants {
     let mut instants = Vec::new();
     // What waits to be caught up goes first.
     let mut firing = if fires_from == Instant::MAX { 0 } else { cursor.waiting.len() };
@@ -225,7 +280,7 @@ fn due_instants(table: &Timetable, cursor: &Cursor, work: &mut Work, now: Instan
         if instants.len() == FOLD_INSTANTS_MAX || CATCH_UP_ROWS_MAX <= firing {
             return DueInstants { instants, until: last, is_cut: true };
         }
-        if !cursor.recorded.contains(&next) {
+        if !cursor.recorded.covers(next) {
             instants.push(next);
             firing += usize::from(fires_from <= next);
         }
@@ -340,7 +395,7 @@ fn plan_ahead(
             step.plan_at = Some(now.plus_ms(half.max(1_000)));
             return;
         }
-        if !cursor.recorded.contains(&next) {
+        if !cursor.recorded.covers(next) {
             step.plan.push(Planned { nominal_at: next, due_at: table.due_at(next) });
             room -= 1;
             left -= 1;

@@ -19,7 +19,7 @@ use entity::firing::Status;
 use entity::trigger::Overlap;
 
 use super::overlap::{Verdict, decide};
-use super::planning::{self, Cursor, Planned, Reason, Step, missed_before};
+use super::planning::{self, Cursor, Planned, Reason, Recorded, Step, missed_before};
 use super::timetable::Timetable;
 use crate::limits::SIMULATED_SPENT_MAX;
 
@@ -167,7 +167,7 @@ impl<'a> Play<'a> {
             planned_until: self.planned_until,
             waiting: over,
             ahead,
-            recorded: Vec::new(),
+            recorded: Recorded::default(),
             left: max.map(|max| max.saturating_sub(self.firings)),
             is_paused: false,
         };

@@ -4,7 +4,7 @@
 //! own cursor. It sleeps until the first schedule needs it, and is woken when one is made or
 //! changed.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use entity::Instant;
 
@@ -13,23 +13,25 @@ use crate::bus::Listener;
 use crate::domain::outbox::Notice;
 use crate::domain::zone::tzdata_version;
 use crate::error::Result;
-use crate::limits::{PLAN_SCHEDULES_MAX, SWEEP_MS};
+use crate::limits::{PLAN_IDLE_MS, PLAN_SCHEDULES_MAX, SWEEP_MS, ZONES_SEEN_MS};
+use crate::store::Origin;
 use crate::store::plan::{self, Report};
-use crate::store::{Origin, installation, zone};
+use crate::store::zone::{self, Turn};
 use futures_util::FutureExt as _;
 
 /// See the module.
 pub struct Planner {
     app: App,
-    /// Whether what is planned was planned with this binary's time zones.
-    has_zones: AtomicBool,
+    /// Whether what is planned is planned with this binary's time zones, and when to ask again, in
+    /// milliseconds of the clock's `mono`.
+    zones: Mutex<(Turn, u128)>,
 }
 
 impl Planner {
     /// A planner over `app`.
     #[must_use]
     pub fn new(app: &App) -> Self {
-        Self { app: app.clone(), has_zones: AtomicBool::new(false) }
+        Self { app: app.clone(), zones: Mutex::new((Turn::Newer, 0)) }
     }
 
     /// Plans until shutdown begins.
@@ -45,8 +47,10 @@ impl Planner {
                     None
                 }
             };
+            // What is due and did not move is in somebody else's hands.
+            let soon = self.app.clock().now().plus_ms(PLAN_IDLE_MS);
             tokio::select! {
-                () = self.app.clock().sleep_until(next.unwrap_or(Instant::MAX)) => {}
+                () = self.app.clock().sleep_until(next.unwrap_or(Instant::MAX).max(soon)) => {}
                 () = self.app.clock().pause(SWEEP_MS) => {}
                 () = replan(&mut listener) => {}
                 () = shutdown.begun() => {}
@@ -59,8 +63,10 @@ impl Planner {
     /// # Errors
     /// The database's own.
     pub async fn run_once(&self) -> Result<Report> {
-        self.check_zones().await?;
         let now = self.app.clock().now();
+        if self.turn(now).await? == Turn::Newer {
+            return Ok(Report::default());
+        }
         let limit = PLAN_SCHEDULES_MAX as u64;
         let missed = plan::missed(self.app.store(), now, limit).await?;
         let is_idle = missed.is_empty()
@@ -77,24 +83,32 @@ impl Planner {
             .await
     }
 
-    /// Plans anew, once, what was planned with other time zones than this binary's.
-    async fn check_zones(&self) -> Result<()> {
-        if self.has_zones.load(Ordering::Relaxed) {
-            return Ok(());
+    /// Whether processes with newer zones plan; asked now and then, which also tells the others
+    /// that this one is there.
+    async fn turn(&self, now: Instant) -> Result<Turn> {
+        let mono_ms = self.app.clock().mono().as_millis();
+        let (turn, ask_ms) = *self.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        if mono_ms < ask_ms {
+            return Ok(turn);
         }
         let version = tzdata_version();
-        let planned_with = installation::tzdata(self.app.store()).await?;
-        if planned_with.as_deref().is_some_and(|other| other != version) {
-            let now = self.app.clock().now();
-            let store = self.app.store();
-            let replan = store.change(Origin::Engine, move |change| {
-                async move { zone::replan(change, version, now).await }.boxed()
-            });
-            let schedules = replan.await?;
-            tracing::info!(version, schedules, "new time zones: cron schedules are planned anew");
+        let store = self.app.store();
+        let taken = store.change(Origin::Engine, move |change| {
+            async move { zone::take_turn(change, version, now).await }.boxed()
+        });
+        let turn = taken.await?;
+        match turn {
+            Turn::Ours(0) => {}
+            Turn::Ours(schedules) => {
+                tracing::info!(version, schedules, "other time zones: schedules are planned anew");
+            }
+            Turn::Newer => {
+                tracing::info!(version, "processes with newer time zones plan; this one does not");
+            }
         }
-        self.has_zones.store(true, Ordering::Relaxed);
-        Ok(())
+        let ask_ms = mono_ms + u128::from(ZONES_SEEN_MS.unsigned_abs());
+        *self.zones.lock().unwrap_or_else(PoisonError::into_inner) = (turn, ask_ms);
+        Ok(turn)
     }
 }
 

@@ -65,6 +65,7 @@ pub async fn set(app: &App, caller: &Caller, input: Set) -> Result<row::Model> {
                 if let Some(ids) = once.repeated(change, caller.project, now).await? {
                     return get(change, caller.project, ids[0]).await;
                 }
+                let now = app.clock().now();
                 let found = store::get_by_name(change, caller.project, &input.name).await?;
                 let version = found.as_ref().map_or(0, |row| row.version);
                 expect_version(input.expected_version, version)?;
@@ -205,7 +206,7 @@ async fn replace(
     if is_moved {
         // What passed under the old entries counts as what it was.
         for plan in store::get_schedules(change, caller.project, row.id).await? {
-            plans.push(schedule::settle(app, change, plan, now).await?);
+            plans.push(schedule::settle(app, change, plan, Reason::Superseded, now).await?);
         }
     }
     row.description.clone_from(&input.description);

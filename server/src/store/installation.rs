@@ -4,7 +4,7 @@ use entity::installation::{Column, Entity, Model};
 use entity::{Instant, ProjectId};
 use futures_util::FutureExt as _;
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{EntityTrait, IntoActiveModel, QuerySelect};
 use uuid::Uuid;
 
 use super::{Change, Origin, Store, ensure_affected};
@@ -28,26 +28,36 @@ pub async fn operator(store: &Store) -> Result<Option<ProjectId>> {
     Ok(Entity::find().one(store.readers()).await?.and_then(|row| row.operator_id))
 }
 
-/// Version of the time zone database that the schedules were planned with; none before the first
-/// start.
-pub async fn tzdata(store: &Store) -> Result<Option<String>> {
-    Ok(Entity::find().one(store.readers()).await?.map(|row| row.tzdata))
+/// The row, as a change sees it that relies on it; none before the first start.
+pub async fn get(change: &Change) -> Result<Option<Model>> {
+    Ok(Entity::find().one(change.tx()).await?)
 }
 
-/// Notes the version of the time zone database; whether it was another.
-pub async fn set_tzdata(change: &Change, version: &str) -> Result<bool> {
+/// The same for a change that will write it.
+pub async fn get_locked(change: &Change) -> Result<Option<Model>> {
+    Ok(Entity::find().lock_exclusive().one(change.tx()).await?)
+}
+
+/// Notes the version of the time zone database that is planned with, by a process that works `now`.
+pub async fn set_tzdata(change: &Change, version: &str, now: Instant) -> Result<()> {
     let done = Entity::update_many()
         .col_expr(Column::Tzdata, Expr::value(version))
-        .filter(Column::Tzdata.ne(version))
+        .col_expr(Column::TzdataSeenAt, Expr::value(now.millis()))
         .exec(change.tx())
         .await?;
-    Ok(0 < done.rows_affected)
+    ensure_affected(done.rows_affected, "installation")
 }
 
 /// The row, as a change sees it; it is made when there is none.
 pub async fn get_or_insert(change: &Change, new: Uuid, now: Instant) -> Result<Model> {
-    let tzdata = tzdata_version().to_owned();
-    let row = Model { number: 1, id: new, operator_id: None, tzdata, created_at: now };
+    let row = Model {
+        number: 1,
+        id: new,
+        operator_id: None,
+        tzdata: tzdata_version().to_owned(),
+        tzdata_seen_at: now,
+        created_at: now,
+    };
     Entity::insert(row.into_active_model())
         .on_conflict(OnConflict::column(Column::Number).do_nothing().to_owned())
         .exec_without_returning(change.tx())

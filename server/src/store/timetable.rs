@@ -31,34 +31,41 @@ impl<'a> From<&'a Model> for Text<'a> {
 
 /// The timetables of several schedules, in their order.
 pub async fn find_many(store: &Store, texts: &[Text<'_>]) -> Result<Vec<Timetable>> {
-    let policies = policies(texts)?;
+    let policies = policies(texts);
     let calendars = calendar::find_dates(store, &referred(&policies)).await?;
-    compile(texts, policies, &calendars)
+    compile(texts, policies, &calendars).into_iter().collect()
 }
 
 /// The timetables of several schedules, in their order, as a change sees them.
 pub async fn get_many(change: &Change, texts: &[Text<'_>]) -> Result<Vec<Timetable>> {
-    let policies = policies(texts)?;
+    get_each(change, texts).await?.into_iter().collect()
+}
+
+/// The same, with what is wrong in place of those that cannot be read: a plan that this binary does
+/// not understand (it names a zone that is gone, or was written by a newer one) is no reason not to
+/// plan the others.
+pub async fn get_each(change: &Change, texts: &[Text<'_>]) -> Result<Vec<Result<Timetable>>> {
+    let policies = policies(texts);
     let calendars = calendar::get_dates(change, &referred(&policies)).await?;
-    compile(texts, policies, &calendars)
+    Ok(compile(texts, policies, &calendars))
 }
 
 fn compile(
     texts: &[Text<'_>],
-    policies: Vec<Policy>,
+    policies: Vec<Result<Policy>>,
     calendars: &HashMap<CalendarId, NamedDates>,
-) -> Result<Vec<Timetable>> {
-    let one = |(text, policy): (&Text<'_>, Policy)| {
+) -> Vec<Result<Timetable>> {
+    let one = |(text, policy): (&Text<'_>, Result<Policy>)| {
         let spec: Spec =
             serde_json::from_str(text.spec).map_err(|error| fault(text, &error.to_string()))?;
         let seed = text.schedule.uuid().as_u128();
-        Timetable::new(&spec, policy, calendars, seed)
+        Timetable::new(&spec, policy?, calendars, seed)
             .map_err(|problem| fault(text, &problem.message))
     };
     texts.iter().zip(policies).map(one).collect()
 }
 
-fn policies(texts: &[Text<'_>]) -> Result<Vec<Policy>> {
+fn policies(texts: &[Text<'_>]) -> Vec<Result<Policy>> {
     let policy = |text: &Text<'_>| match text.policy {
         "{}" => Ok(Policy::default()),
         policy => serde_json::from_str(policy).map_err(|error| fault(text, &error.to_string())),
@@ -66,8 +73,9 @@ fn policies(texts: &[Text<'_>]) -> Result<Vec<Policy>> {
     texts.iter().map(policy).collect()
 }
 
-fn referred(policies: &[Policy]) -> Vec<CalendarId> {
-    let mut ids: Vec<CalendarId> = policies.iter().flat_map(Policy::calendars).collect();
+fn referred(policies: &[Result<Policy>]) -> Vec<CalendarId> {
+    let readable = policies.iter().filter_map(|policy| policy.as_ref().ok());
+    let mut ids: Vec<CalendarId> = readable.flat_map(Policy::calendars).collect();
     ids.sort_unstable();
     ids.dedup();
     ids

@@ -36,7 +36,7 @@ fn fresh(secs: i64) -> Cursor {
         planned_until: at(secs),
         waiting: Vec::new(),
         ahead: 0,
-        recorded: Vec::new(),
+        recorded: Recorded::default(),
         left: None,
         is_paused: false,
     }
@@ -117,7 +117,7 @@ fn what_is_caught_up_is_due_from_then_on_and_not_missed_again() {
 #[test]
 fn an_instant_that_has_a_firing_gets_no_second_one() {
     let mut cursor = fresh(0);
-    cursor.recorded = vec![at(60), at(180)];
+    cursor.recorded = Recorded::new(vec![(at(180), at(180)), (at(60), at(60))]);
     let step = step(&every(60), &cursor, at(61));
     assert_eq!(nominal(&step), [at(120), at(240), at(300), at(360)]);
     cursor.is_paused = true;
@@ -251,4 +251,31 @@ fn ranges_enclose_nothing_that_has_a_record_of_its_own() {
     let ranges = ranges(&skipped, &[at(0), at(180), at(360)], Reason::CatchUp);
     let shown: Vec<_> = ranges.iter().map(|skip| (skip.from, skip.until, skip.count)).collect();
     assert_eq!(shown, [(at(60), at(120), 2), (at(240), at(300), 2), (at(420), at(420), 1)]);
+}
+
+#[test]
+fn a_record_covers_its_first_and_its_last_instant_and_what_lies_between() {
+    let recorded = Recorded::new(vec![
+        (at(300), at(300)),
+        (at(60), at(120)),
+        (at(100), at(180)),
+        (at(70), at(80)),
+    ]);
+    let covered = (0..=310).step_by(10).filter(|secs| recorded.covers(at(*secs)));
+    let expected = (60..=180).step_by(10).chain([300]);
+    assert_eq!(covered.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn what_is_given_up_is_skipped_whatever_the_policy_would_catch_up() {
+    let all = Policy { catch_up: CatchUp::All, ..Policy::default() };
+    // A full house: 1 to 1,000 wait as rows, and the step alone does not come any further.
+    let rows: Vec<i64> = (1..=i64::try_from(CATCH_UP_ROWS_MAX).expect("it is small")).collect();
+    let cursor = Cursor { waiting: waiting(&rows), ..fresh(1_000) };
+    let stuck = step(&under(1, all.clone()), &cursor, at(1_500));
+    assert_eq!((stuck.planned_until, stuck.plan_at), (at(1_000), Some(at(1_501))));
+    let given_up = give_up(&under(1, all), &cursor, Reason::Superseded, at(1_500));
+    assert_eq!((given_up.folded.len(), given_up.planned_until), (1_000, at(1_500)));
+    let skip = skip(&given_up).expect("a range");
+    assert_eq!((skip.from, skip.until, skip.count), (at(1), at(1_500), 1_500));
 }

@@ -113,33 +113,38 @@ pub async fn create(
 /// Every problem of the input; not found; a conflict with somebody else's change.
 pub async fn update(app: &App, caller: &Caller, input: Update) -> Result<row::Model> {
     caller.require(Scope::Write)?;
-    let now = app.clock().now();
     let mut check = Check::new();
     check_name(&mut check, "", input.name.as_ref().and_then(|name| name.as_deref()));
-    let spec = input.spec.as_ref().and_then(|spec| check_spec(&mut check, "spec", spec, now));
+    let asked_at = app.clock().now();
+    let spec = input.spec.as_ref().and_then(|spec| check_spec(&mut check, "spec", spec, asked_at));
     let payload = input.payload.map(|value| check.json("payload", &value, PAYLOAD_BYTES_MAX));
     if let Some(policy) = &input.policy {
         check.under("policy", policy.check());
     }
     refuse_if_any(check.problems)?;
+    let new = NewPlan { spec, policy: input.policy };
     let (app, caller) = (app.clone(), caller.clone());
     let store = app.store().clone();
     store
         .change(Origin::Edit, move |change| {
             async move {
                 change.lock(Lock::Definitions(caller.project)).await?;
-                let row = get(change, caller.project, input.id).await?;
+                let mut row = get(change, caller.project, input.id).await?;
+                let now = app.clock().now();
                 expect_version(input.expected_version, row.version)?;
                 let trigger = get_trigger(change, caller.project, row.trigger_id).await?;
-                let mut row = settle(&app, change, row, now).await?;
+                let is_new_plan = new.differs_from(&row);
+                if is_new_plan {
+                    row = settle(&app, change, row, Reason::Superseded, now).await?;
+                }
                 row.name = input.name.unwrap_or(row.name);
                 let is_new_payload = payload.as_ref().is_some_and(|text| *text != row.payload);
                 row.payload = payload.unwrap_or(row.payload);
-                let is_new_plan = set_plan(change, &mut row, spec, input.policy, now).await?;
                 if is_new_payload || is_new_plan {
                     violations(change, &trigger, &row.payload, "payload").await?;
                 }
                 if is_new_plan {
+                    new.write(change, &mut row, now).await?;
                     replan(&app, change, &mut row, &trigger, Reason::Superseded, now).await?;
                 } else if is_new_payload {
                     plan::set_payload(change, &row).await?;
@@ -197,7 +202,6 @@ pub async fn pause(
 ) -> Result<row::Model> {
     caller.require(Scope::Write)?;
     check_reason(reason.as_deref())?;
-    let now = app.clock().now();
     let (app, caller) = (app.clone(), caller.clone());
     let store = app.store().clone();
     store
@@ -205,8 +209,9 @@ pub async fn pause(
             async move {
                 change.lock(Lock::Definitions(caller.project)).await?;
                 let row = get(change, caller.project, id).await?;
+                let now = app.clock().now();
                 let trigger = get_trigger(change, caller.project, row.trigger_id).await?;
-                let mut row = settle(&app, change, row, now).await?;
+                let mut row = settle(&app, change, row, Reason::Paused, now).await?;
                 if matches!(row.state, State::Paused | State::Processed) {
                     let message = "expected a schedule that is PENDING or SCHEDULED";
                     return Err(Error::conflict("id", message));
@@ -233,7 +238,6 @@ pub async fn pause(
 /// Not found; a conflict when it is not paused.
 pub async fn resume(app: &App, caller: &Caller, id: ScheduleId) -> Result<row::Model> {
     caller.require(Scope::Write)?;
-    let now = app.clock().now();
     let (app, caller) = (app.clone(), caller.clone());
     let store = app.store().clone();
     store
@@ -244,9 +248,10 @@ pub async fn resume(app: &App, caller: &Caller, id: ScheduleId) -> Result<row::M
                 if row.state != State::Paused {
                     return Err(Error::conflict("id", "expected a schedule that is PAUSED"));
                 }
+                let now = app.clock().now();
                 let trigger = get_trigger(change, caller.project, row.trigger_id).await?;
                 // What passed while it was paused is folded before it goes on.
-                let mut row = settle(&app, change, row, now).await?;
+                let mut row = settle(&app, change, row, Reason::Paused, now).await?;
                 row.state = State::Pending;
                 row.pause_reason = None;
                 row.paused_by = None;
@@ -291,32 +296,33 @@ pub async fn count(app: &App, caller: &Caller, filter: &store::Filter) -> Result
     store::count(app.store(), caller.project, filter).await
 }
 
-/// Writes a new spec and a new policy into `row`; whether they differ from what was there.
-async fn set_plan(
-    change: &Change,
-    row: &mut row::Model,
+/// What an update says of the time plan; what is `None` stays.
+struct NewPlan {
     spec: Option<Spec>,
     policy: Option<Policy>,
-    now: Instant,
-) -> Result<bool> {
-    let spec = spec.map(|spec| (spec.kind(), to_text(&spec)));
-    let policy_text = policy.as_ref().map(to_text);
-    let is_new_spec = spec.as_ref().is_some_and(|(_, text)| *text != row.spec);
-    let is_new_policy = policy_text.as_ref().is_some_and(|text| *text != row.policy);
-    if !is_new_spec && !is_new_policy {
-        return Ok(false);
+}
+
+impl NewPlan {
+    /// Whether it says anything else than `row` has.
+    fn differs_from(&self, row: &row::Model) -> bool {
+        self.spec.as_ref().is_some_and(|spec| to_text(spec) != row.spec)
+            || self.policy.as_ref().is_some_and(|policy| to_text(policy) != row.policy)
     }
-    if let Some((kind, text)) = spec {
-        row.kind = kind;
-        row.spec = text;
+
+    /// Writes it into `row`, which has to leave an instant.
+    async fn write(self, change: &Change, row: &mut row::Model, now: Instant) -> Result<()> {
+        if let Some(spec) = self.spec {
+            row.kind = spec.kind();
+            row.spec = to_text(&spec);
+        }
+        if let Some(policy) = self.policy {
+            check_calendars(change, row, &policy, "policy").await?;
+            calendars::set_of_schedule(change, row.id, &policy.calendars()).await?;
+            row.policy = to_text(&policy);
+        }
+        draft::first_instant(change, row, now).await?;
+        Ok(())
     }
-    if let (Some(policy), Some(text)) = (policy, policy_text) {
-        check_calendars(change, row, &policy, "policy").await?;
-        calendars::set_of_schedule(change, row.id, &policy.calendars()).await?;
-        row.policy = text;
-    }
-    draft::first_instant(change, row, now).await?;
-    Ok(true)
 }
 
 /// Deletes one schedule's row and what it planned.
@@ -339,15 +345,28 @@ pub(super) async fn remove(
 
 /// Brings the cursor to now under the plan as it is, so that what passed under it counts as what
 /// it was: caught up, or folded. Whatever changes the plan, or whether it runs, does this first.
+/// What is still to be caught up and finds no room is given up for `reason`, as all is that the
+/// caller will cut.
 pub(super) async fn settle(
     app: &App,
     change: &Change,
     mut row: row::Model,
+    reason: Reason,
     now: Instant,
 ) -> Result<row::Model> {
     while row.plan_at.is_some() && row.planned_until < now {
+        let planned_until = row.planned_until;
         plan::advance(change, app.ids(), now, vec![row.clone()]).await?;
         row = get(change, row.project_id, row.id).await?;
+        if planned_until < row.planned_until {
+            continue;
+        }
+        plan::give_up(change, app.ids(), now, row.clone(), reason).await?;
+        row = get(change, row.project_id, row.id).await?;
+        // A plan that cannot be read, or that is another process's to plan, has no past to count.
+        if row.planned_until <= planned_until {
+            break;
+        }
     }
     Ok(row)
 }

@@ -126,7 +126,7 @@ async fn halt(
     use entity::schedule::State as Plan;
     let now = app.clock().now();
     for plan in schedules::get_of_trigger(change, row.project_id, row.id).await? {
-        let mut plan = schedule::settle(app, change, plan, now).await?;
+        let mut plan = schedule::settle(app, change, plan, Reason::Paused, now).await?;
         if matches!(plan.state, Plan::Pending | Plan::Scheduled) {
             schedule::replan(app, change, &mut plan, &row, Reason::Paused, now).await?;
             schedules::set(change, &plan).await?;
@@ -162,7 +162,7 @@ pub async fn resume(app: &App, caller: &Caller, id: TriggerId) -> Result<row::Mo
                 let now = app.clock().now();
                 // What passed while it was paused is folded before it goes on.
                 for plan in schedules::get_of_trigger(change, caller.project, id).await? {
-                    schedule::settle(&app, change, plan, now).await?;
+                    schedule::settle(&app, change, plan, Reason::Paused, now).await?;
                 }
                 row.state = State::Active;
                 row.pause_reason = None;
