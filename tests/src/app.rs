@@ -60,6 +60,11 @@ impl TestApp {
         Self::start_with(Sizes { queue_entries_max, ..SIZES }).await
     }
 
+    /// The same with room for `concurrency` firings at a time.
+    pub async fn with_room_for(concurrency: usize) -> Self {
+        Self::start_with(Sizes { concurrency, ..SIZES }).await
+    }
+
     /// A new one on the machine's clock, that is already served; its engine stands still.
     pub async fn live() -> Self {
         Self::live_with(SIZES.concurrency).await

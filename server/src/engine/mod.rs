@@ -20,10 +20,10 @@ use crate::config::Role;
 use crate::error::Result;
 
 pub mod executor;
-mod lease;
 pub mod operator;
 pub mod planner;
 mod recorder;
+mod renewer;
 pub mod retention;
 pub mod run;
 mod slots;
@@ -34,6 +34,7 @@ pub mod usage;
 pub use executor::Executor;
 pub use operator::Operator;
 pub use planner::Planner;
+pub use renewer::Renewer;
 pub use retention::Retention;
 pub use sweeper::Sweeper;
 pub use timekeeper::Timekeeper;
@@ -48,6 +49,8 @@ pub struct Engine {
     pub operator: Operator,
     /// Firings into results.
     pub executor: Arc<Executor>,
+    /// Leases of what runs into longer ones.
+    pub renewer: Renewer,
     /// SQL into the queue.
     pub sweeper: Sweeper,
     /// Old rows into nothing.
@@ -63,10 +66,12 @@ impl Engine {
     /// The duties over `app`; nothing runs yet.
     #[must_use]
     pub fn new(app: &App) -> Self {
+        let executor = Arc::new(Executor::new(app));
         Self {
             planner: Planner::new(app),
             operator: Operator::new(app),
-            executor: Arc::new(Executor::new(app)),
+            renewer: Renewer::new(&executor),
+            executor,
             sweeper: Sweeper::new(app),
             retention: Retention::new(app),
             timekeeper: Timekeeper::new(app),
@@ -100,7 +105,17 @@ impl Engine {
     /// finished.
     pub async fn run(self) {
         let mut duties = JoinSet::new();
-        let Self { planner, operator, executor, sweeper, retention, timekeeper, usage, app } = self;
+        let Self {
+            planner,
+            operator,
+            executor,
+            renewer,
+            sweeper,
+            retention,
+            timekeeper,
+            usage,
+            app,
+        } = self;
         let roles = &app.settings().roles;
         duties.spawn(async move { timekeeper.run().await });
         if roles.has(Role::Api) {
@@ -115,7 +130,7 @@ impl Engine {
         }
         if roles.has(Role::Executor) {
             duties.spawn(async move { sweeper.run().await });
-            duties.spawn(lease::run(executor.clone()));
+            duties.spawn(async move { renewer.run().await });
             duties.spawn(async move { executor.run().await });
         }
         while let Some(ended) = duties.join_next().await {
