@@ -115,6 +115,8 @@ pub struct Step {
     pub plan_at: Option<Instant>,
     /// Whether so much is left out that the step did not come as far as it should.
     pub is_spent: bool,
+    /// What it cost, in comparisons.
+    pub work: u64,
 }
 
 impl Step {
@@ -130,6 +132,7 @@ impl Step {
             next_at: None,
             plan_at: None,
             is_spent: false,
+            work: 0,
         }
     }
 }
@@ -154,6 +157,7 @@ pub fn step(table: &Timetable, cursor: &Cursor, now: Instant) -> Step {
         plan_ahead(table, &mut step, cursor, left, &mut work, now);
     }
     step.is_spent = work.is_spent();
+    step.work = work.done();
     step
 }
 
@@ -192,6 +196,7 @@ fn step_paused(table: &Timetable, cursor: &Cursor, now: Instant) -> Step {
         next_at,
         plan_at: if due.is_cut { Some(now) } else { look_at.map(|look| look.max(pace)) },
         is_spent: work.is_spent(),
+        work: work.done(),
         ..Step::at(planned_until)
     }
 }

@@ -46,7 +46,8 @@ pub struct ScheduleSimulation {
     counts: Vec<SimulatedCount>,
     /// How many instants there were.
     total_count: i32,
-    /// Whether it ended early, because there were more instants than one simulation looks at.
+    /// Whether it ended early, because there were more instants than one simulation looks at, or too
+    /// much is left out between them.
     is_cut: bool,
 }
 

@@ -18,7 +18,7 @@ use crate::domain::timetable::Timetable;
 use crate::error::{Error, Result, refuse_if_any};
 use crate::limits::{
     DELAY_MS_MAX, PREVIEW_ROWS_MAX, SIMULATED_DURATIONS_MAX, SIMULATED_INSTANTS_MAX,
-    SIMULATED_OUTAGES_MAX, SIMULATIONS_MAX,
+    SIMULATED_OUTAGES_MAX, SIMULATED_WORK_MAX, SIMULATIONS_MAX,
 };
 use crate::service::{Caller, Scope};
 
@@ -58,7 +58,7 @@ pub struct Simulated {
     pub fates: Vec<Fate>,
     /// How many instants came to what.
     pub counts: Vec<Count>,
-    /// Whether there were more instants than one simulation looks at.
+    /// Whether there were more instants, or there was more work, than one simulation goes through.
     pub is_cut: bool,
 }
 
@@ -152,5 +152,6 @@ fn setting(check: &mut Check, question: &Question) -> Setting {
         outages: question.outages.clone(),
         durations_ms: question.durations_ms.clone(),
         instants_max: SIMULATED_INSTANTS_MAX,
+        work_max: SIMULATED_WORK_MAX,
     }
 }
