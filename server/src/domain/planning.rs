@@ -92,6 +92,27 @@ impl Reason {
             Self::BufferFull => "BUFFER_FULL",
         }
     }
+
+    /// The reason that has this text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let all = [Self::CatchUp, Self::Paused, Self::Superseded, Self::Overlap, Self::BufferFull];
+        all.into_iter().find(|reason| reason.as_str() == text)
+    }
+
+    /// Why an instant was skipped, in a sentence.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::CatchUp => "it was missed by more than a minute and was not caught up",
+            Self::Paused => "the schedule or its trigger was paused",
+            Self::Superseded => "an edit replaced the time plan before it began",
+            Self::Overlap => "an earlier firing of its trigger still ran",
+            Self::BufferFull => {
+                "an earlier firing of its trigger still ran, and as many as may waited for it"
+            }
+        }
+    }
 }
 
 /// What to do.
