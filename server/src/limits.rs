@@ -60,6 +60,11 @@ pub const SIMULATED_INSTANTS_MAX: usize = 366 * 24 * 60;
 /// Comparisons of instants with what the schedule leaves out, and of rows that wait, that the steps
 /// of one simulation make together: about a second, three times what each minute of a year takes.
 pub const SIMULATED_WORK_MAX: u64 = 50_000_000;
+/// Comparisons that the answer why a schedule did or did not fire takes: 40 ms.
+pub const EXPLAIN_WORK_MAX: u64 = 2_000_000;
+/// What it counts for in a document: with [`QUERY_COMPLEXITY_MAX`], as many as take
+/// [`EXECUTION_SECS_MAX`].
+pub const EXPLAIN_COMPLEXITY: usize = 200;
 /// Outages that one simulation goes through.
 pub const SIMULATED_OUTAGES_MAX: usize = 100;
 /// Durations that the runs of one simulation take in turn.

@@ -20,6 +20,7 @@ use crate::domain::jitter;
 use crate::domain::plan::{Plan, Spec};
 use crate::domain::policy::Policy;
 use crate::error::Problem;
+use crate::limits::JITTER_INSTANTS_MAX;
 
 /// Comparisons with what is left out that one question may cost, some 20 ns each: a schedule of
 /// every second that leaves out all but eight hours of a day, by the second, takes 630,000 for a
@@ -27,6 +28,9 @@ use crate::error::Problem;
 pub const WORK_MAX: u64 = 1_000_000;
 /// What it takes to walk to the next instant of a plan, in comparisons: some 200 ns.
 const WALK: u64 = 10;
+/// What it takes to count the instants of a year without walking: some 40 µs.
+const COUNT_A_YEAR: u64 = 2_000;
+const YEAR_MS: i64 = 366 * 86_400_000;
 
 /// What a search may still cost, in comparisons with what is left out.
 #[derive(Clone, Copy, Debug)]
@@ -221,6 +225,39 @@ impl Timetable {
         self.walk(from.plus_ms(-1), work).take_while(|next| *next < until).count() as u64
     }
 
+    /// The same, counted up to `most`; `None` when the work is used up before that is known.
+    #[must_use]
+    pub fn count_up_to(
+        &self,
+        most: u64,
+        (from, until): (Instant, Instant),
+        work: &mut Work,
+    ) -> Option<u64> {
+        let (mut from, mut count) = (from, 0);
+        while from < until && count < most {
+            if !work.spend(COUNT_A_YEAR) {
+                return None;
+            }
+            let end = from.plus_ms(YEAR_MS).min(until);
+            count += self.count(from, end, work);
+            if work.is_spent() {
+                return None;
+            }
+            from = end;
+        }
+        Some(count.min(most))
+    }
+
+    /// Whether more than [`JITTER_INSTANTS_MAX`] instants lie within the jitter, from the first
+    /// after `after` on: so many firings would wait at a time.
+    #[must_use]
+    pub fn is_jitter_crowded(&self, after: Instant) -> bool {
+        let mut work = Work::new(WORK_MAX);
+        let mut instants = self.walk(after, &mut work);
+        let ends = instants.next().zip(instants.nth(JITTER_INSTANTS_MAX - 1));
+        ends.is_some_and(|(first, beyond)| beyond.ms_since(first) <= self.policy.jitter_ms)
+    }
+
     /// Whether anything between its start and its end may be left out.
     #[must_use]
     pub fn leaves_out(&self) -> bool {
@@ -302,7 +339,7 @@ mod tests {
     use serde_json::json;
     use uuid::Uuid;
 
-    use super::{Found, Membership, NamedDates, Timetable, WALK, WORK_MAX, Work};
+    use super::{COUNT_A_YEAR, Found, Membership, NamedDates, Timetable, WALK, WORK_MAX, Work};
     use crate::domain::calendar::{DateSet, Entry};
     use crate::domain::plan::Spec;
     use crate::domain::policy::Policy;
@@ -416,6 +453,20 @@ mod tests {
         assert_eq!(last("2026-11-23T09:00:00Z"), "2026-11-20T09:00:00Z");
         assert_eq!(last("2026-11-23T09:00:00.001Z"), "2026-11-23T09:00:00Z");
         assert_eq!(last("2026-01-01T09:00:00.001Z"), "2026-01-01T09:00:00Z");
+    }
+
+    #[test]
+    fn instants_are_counted_as_far_as_somebody_wants_to_know() {
+        let table = table("0 9 * * *", Policy::default());
+        let from = at("2026-01-01T00:00:00Z");
+        let count = |most, until: &str, work| {
+            table.count_up_to(most, (from, at(until)), &mut Work::new(work))
+        };
+        assert_eq!(count(u64::MAX, "2027-01-01T00:00:00Z", WORK_MAX), Some(365));
+        assert_eq!(count(364, "9999-01-01T00:00:00Z", WORK_MAX), Some(364));
+        let three_years = "2029-01-01T00:00:00Z";
+        assert_eq!(count(u64::MAX, three_years, 3 * COUNT_A_YEAR + 1), Some(3 * 365 + 1));
+        assert_eq!(count(u64::MAX, three_years, 3 * COUNT_A_YEAR - 1), None);
     }
 
     #[test]
