@@ -40,8 +40,8 @@ pub use spec::{
 };
 
 use draft::{check_calendars, check_name, nothing_checked, violations};
-use spec::check_spec;
 pub(super) use spec::to_text;
+use spec::{check_spec, kept};
 
 /// A change of a schedule; what is `None` stays.
 #[derive(Clone, Debug)]
@@ -135,6 +135,8 @@ pub async fn update(app: &App, caller: &Caller, input: Update) -> Result<row::Mo
                 row.name = input.name.unwrap_or(row.name);
                 let is_new_payload = payload.as_ref().is_some_and(|text| *text != row.payload);
                 row.payload = payload.unwrap_or(row.payload);
+                let spec = spec.zip(input.spec.as_ref());
+                let spec = spec.map(|(spec, said)| kept(said, spec, &row.spec));
                 let is_new_plan = set_plan(change, &mut row, spec, input.policy, now).await?;
                 if is_new_payload || is_new_plan {
                     violations(change, &trigger, &row.payload, "payload").await?;
