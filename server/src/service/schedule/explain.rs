@@ -89,11 +89,11 @@ pub async fn explain(app: &App, row: &row::Model, at: Instant) -> Result<Explana
     let record = find_record(app, row, &membership, at).await?;
     let (verdict, message) = match &record {
         Record::Firing(firing) => recorded(firing),
-        Record::Backfilled { firing, skipped: Some(skipped) } => {
+        Record::Backfilled(firing, skipped) => {
             let (verdict, message) = recorded(firing);
-            (verdict, format!("{message}; at its time it was skipped: {}", why(skipped)))
+            let before = skipped.as_ref().map(|why| format!("; at its time it was skipped: {why}"));
+            (verdict, format!("{message}{}", before.unwrap_or_default()))
         }
-        Record::Backfilled { firing, skipped: None } => recorded(firing),
         Record::Encloses(range) => (Verdict::NotPlanned, enclosed(range)),
         Record::None => {
             let trigger = triggers::find(app.store(), row.project_id, row.trigger_id).await?;
@@ -121,11 +121,8 @@ enum Record {
     None,
     /// Its firing, or the range that it was skipped in.
     Firing(firing::Model),
-    /// A firing of a backfill, which came after what the schedule did.
-    Backfilled {
-        firing: firing::Model,
-        skipped: Option<firing::Model>,
-    },
+    /// A firing of a backfill, and why the schedule itself had skipped it, if it had.
+    Backfilled(firing::Model, Option<String>),
     /// A range of an earlier plan, in which it lies without being an instant of today's plan.
     Encloses(firing::Model),
 }
@@ -134,7 +131,7 @@ impl Record {
     fn firing(self) -> Option<firing::Model> {
         match self {
             Self::None => None,
-            Self::Firing(firing) | Self::Backfilled { firing, .. } | Self::Encloses(firing) => {
+            Self::Firing(firing) | Self::Backfilled(firing, _) | Self::Encloses(firing) => {
                 Some(firing)
             }
         }
@@ -167,10 +164,10 @@ async fn find_record(
     let later = firings::find_backfilled(app.store(), row.project_id, row.id, at).await?;
     let Some(later) = later else { return Ok(own) };
     let skipped = match own {
-        Record::Firing(range) => Some(range),
-        _ => None,
+        Record::Firing(range) => Some(why(&range).to_owned()),
+        Record::None | Record::Backfilled(..) | Record::Encloses(_) => None,
     };
-    Ok(Record::Backfilled { firing: later, skipped })
+    Ok(Record::Backfilled(later, skipped))
 }
 
 fn enclosed(range: &firing::Model) -> String {
