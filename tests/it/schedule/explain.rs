@@ -128,7 +128,7 @@ async fn a_limit_that_is_too_far_to_count_is_said_so() {
 }
 
 #[tokio::test]
-async fn each_reason_is_said_in_words() {
+async fn what_an_edit_replaced_is_said_in_words() {
     let app = TestApp::start().await;
     let (id, plan) = scheduled(&app, "t", cron("* * * * *")).await;
     app.work().await;

@@ -254,3 +254,13 @@ fn ranges_enclose_nothing_that_has_a_record_of_its_own() {
     let shown: Vec<_> = ranges.iter().map(|skip| (skip.from, skip.until, skip.count)).collect();
     assert_eq!(shown, [(at(60), at(120), 2), (at(240), at(300), 2), (at(420), at(420), 1)]);
 }
+
+#[test]
+fn each_reason_is_read_back_and_has_words() {
+    use Reason::{BufferFull, CatchUp, Overlap, Paused, Superseded};
+    for reason in [CatchUp, Paused, Superseded, Overlap, BufferFull] {
+        assert_eq!(Reason::parse(reason.as_str()), Some(reason));
+        assert!(!reason.words().contains(reason.as_str()), "{}", reason.words());
+    }
+    assert_eq!(Reason::parse("GIVEN_UP"), None);
+}
