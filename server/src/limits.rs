@@ -57,6 +57,14 @@ pub const DELAY_MS_MAX: i64 = 10 * 365 * 86_400_000;
 pub const CALENDAR_SCHEDULES_MAX: usize = 1_000;
 /// Instants that one simulation looks at: a year of each minute, about a second's work.
 pub const SIMULATED_INSTANTS_MAX: usize = 366 * 24 * 60;
+/// Comparisons of instants with what the schedule leaves out, and of rows that wait, that the steps
+/// of one simulation make together: about a second, three times what each minute of a year takes.
+pub const SIMULATED_WORK_MAX: u64 = 50_000_000;
+/// Comparisons that the answer why a schedule did or did not fire takes: 40 ms.
+pub const EXPLAIN_WORK_MAX: u64 = 2_000_000;
+/// What it counts for in a document: with [`QUERY_COMPLEXITY_MAX`], as many as take
+/// [`EXECUTION_SECS_MAX`].
+pub const EXPLAIN_COMPLEXITY: usize = 200;
 /// Outages that one simulation goes through.
 pub const SIMULATED_OUTAGES_MAX: usize = 100;
 /// Durations that the runs of one simulation take in turn.
@@ -69,18 +77,17 @@ pub const PLAN_HORIZON_MS: i64 = 5 * 60_000;
 pub const PLANNED_AHEAD_MAX: usize = 64;
 /// Instants that one planning step may fold into a skipped range; the next step goes on.
 pub const FOLD_INSTANTS_MAX: usize = 100_000;
-/// Comparisons of instants with what a schedule leaves out that one planning step makes, some 5 ms;
-/// the next step goes on.
-pub const PLAN_WORK_MAX: u64 = 200_000;
-/// Steps of one pass of the planner that may use up their comparisons: the schedules of others wait
-/// for them.
-pub const PLAN_SPENT_MAX: usize = 4;
+/// Comparisons of instants with what a schedule leaves out that one planning step makes, some 25 ms:
+/// enough to fold [`FOLD_INSTANTS_MAX`] of a schedule that leaves out little; the next step goes on.
+pub const PLAN_WORK_MAX: u64 = 1_200_000;
+/// Comparisons after which a pass of the planner leaves the other schedules to the next, some 100 ms:
+/// changes of others wait for it.
+pub const PLAN_PASS_WORK_MAX: u64 = 4 * PLAN_WORK_MAX;
 /// Instants of a schedule that may lie within its jitter: so many of its firings wait at a time.
 pub const JITTER_INSTANTS_MAX: usize = 1_000;
-/// Comparisons that the beginning of a backfill makes, which counts all its instants.
-pub const BACKFILL_WORK_MAX: u64 = 5_000_000;
-/// Steps of one simulation that may end for it.
-pub const SIMULATED_SPENT_MAX: usize = 100;
+/// Comparisons that the beginning of a backfill makes, which counts all its instants: a quarter of
+/// a second, and enough for [`BACKFILL_INSTANTS_MAX`] of a schedule that leaves out little.
+pub const BACKFILL_WORK_MAX: u64 = 12_000_000;
 /// Missed instants that one planning step makes firings when all are caught up; the next step goes
 /// on.
 pub const CATCH_UP_ROWS_MAX: usize = 1_000;
@@ -178,7 +185,7 @@ pub const FORECAST_SCHEDULES_MAX: usize = 10_000;
 /// Different cron expressions times buckets, about a microsecond each.
 pub const FORECAST_CELLS_MAX: usize = 1_000_000;
 /// Comparisons of instants with what schedules leave out that one forecast makes: half a second.
-pub const FORECAST_WORK_MAX: u64 = 10_000_000;
+pub const FORECAST_WORK_MAX: u64 = 25_000_000;
 /// Groups (bucket, trigger, cause) of stored firings that one forecast reads.
 pub const FORECAST_GROUPS_MAX: usize = 100_000;
 /// Triggers whose own attempts are measured; the rest counts with the mean of the project.

@@ -5,6 +5,7 @@
 use serde_json::json;
 
 use crate::TestApp;
+use crate::operation::{every, scheduled};
 use crate::wire::{Socket, http, post};
 
 const JSON: &str = "application/json";
@@ -106,6 +107,42 @@ async fn a_query_may_cost_fifty_thousand_on_every_transport() {
             assert_eq!(message["payload"][0]["extensions"]["code"], "QUERY_TOO_COMPLEX");
         }
     }
+}
+
+/// So many times the same field.
+fn aliased(times: usize, field: &str) -> String {
+    (0..times).map(|n| format!("a{n}: {field} ")).collect()
+}
+
+/// Of a document's 50,000 an instant takes one for each of its fields, and an explanation two
+/// hundred.
+#[tokio::test]
+async fn lists_of_instants_cost_what_they_hold_and_explanations_what_they_look_at() {
+    let app = TestApp::live().await;
+    let (_, plan) = scheduled(&app, "t", every("PT1S")).await;
+    let instants = "{ at local note }";
+    let preview = format!(
+        "schedulePreview(first: 1000, spec: {{ every: {{ interval: \"PT1S\" }} }}) {{
+        instants {instants} }}"
+    );
+    let times = format!("nextFireTimes(first: 1000) {instants}");
+    let explain = "explain(at: \"2026-03-02T12:00:00Z\") { verdict }";
+    let of_plan = |fields: String| format!("{{ schedule(id: \"{plan}\") {{ {fields} }} }}");
+    let of_all = |fields: String| format!("{{ schedules(first: 99) {{ nodes {{ {fields} }} }} }}");
+    for (most, over) in [
+        (format!("{{ {} }}", aliased(12, &preview)), format!("{{ {} }}", aliased(13, &preview))),
+        (of_plan(aliased(16, &times)), of_plan(aliased(17, &times))),
+        (of_all(aliased(2, explain)), of_all(aliased(3, explain))),
+    ] {
+        let answer = post(&app, JSON, &json!({ "query": most })).await;
+        assert!(answer.json()["errors"].is_null(), "{most}: {}", answer.body);
+        let answer = post(&app, JSON, &json!({ "query": over })).await;
+        assert_eq!(answer.code(), "QUERY_TOO_COMPLEX", "{over}: {}", answer.body);
+    }
+    let usual =
+        "{ schedules(first: 100) { nodes { id summary nextFireTimes { at local note } } } }";
+    let answer = post(&app, JSON, &json!({ "query": usual })).await;
+    assert!(answer.json()["errors"].is_null(), "{}", answer.body);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod clock;
 mod edit;
+mod explain;
 mod fire;
 mod outage;
 mod pause;
@@ -149,7 +150,7 @@ async fn a_schedule_that_is_over_does_not_hold_a_new_schema_up_but_is_checked_wh
     let schema = json!({ "properties": { "n": { "type": "integer" } } });
     done(&app, "triggerUpdate", "trigger { id }", json!({ "id": id, "payloadSchema": schema }))
         .await;
-    let said = refused(&app, "scheduleUpdate", json!({ "id": plan, "spec": { "in": "PT5S" } }));
+    let said = refused(&app, "scheduleUpdate", json!({ "id": plan, "spec": { "in": "PT6S" } }));
     assert_snapshot!(lines(&said.await), @r#"BAD_USER_INPUT payload.n: "x" is not of type "integer""#);
 }
 
@@ -231,6 +232,42 @@ async fn a_preview_is_bounded() {
         let answer = app.graphql(query, json!({ "first": first })).await;
         assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{answer}");
     }
+}
+
+#[tokio::test]
+async fn a_preview_is_of_a_schedule_made_now_or_at_its_beginning() {
+    let app = TestApp::start().await;
+    let query = "query($spec: ScheduleSpecInput!, $from: DateTime!, $policy: SchedulePolicyInput) {
+        schedulePreview(spec: $spec, from: $from, policy: $policy) { instants { at } } }";
+    let mut shown = Vec::new();
+    for (spec, from, policy) in [
+        // Ten o'clock is now.
+        (json!({ "at": "2026-03-02T09:00:00Z" }), "2026-03-02T08:00:00Z", json!({})),
+        (json!({ "in": "PT10M" }), "2026-03-02T08:00:00Z", json!({})),
+        (cron("0 * * * *"), "2026-03-02T08:00:00Z", json!({ "maxFirings": 2 })),
+        (cron("0 * * * *"), "2026-03-02T10:30:00Z", json!({ "maxFirings": 2 })),
+        (cron("0 * * * *"), "2026-03-02T11:30:00Z", json!({ "maxFirings": 2 })),
+        (cron("0 * * * *"), "2026-03-02T12:00:00Z", json!({ "maxFirings": 2 })),
+        (cron("0 0 1 1 *"), "9000-01-01T00:00:00Z", json!({ "maxFirings": 9_000 })),
+        (cron("* * * * * *"), "2026-03-02T12:00:00Z", json!({ "jitter": "P1D" })),
+    ] {
+        let variables = json!({ "spec": spec, "from": from, "policy": policy });
+        let answer = app.graphql(query, variables).await;
+        shown.push(match answer["errors"][0]["message"].as_str() {
+            Some(message) => message.to_owned(),
+            None => answer["data"]["schedulePreview"]["instants"].to_string(),
+        });
+    }
+    assert_snapshot!(lines(&shown), @r#"
+    [{"at":"2026-03-02T09:00:00Z"}]
+    [{"at":"2026-03-02T08:10:00Z"}]
+    [{"at":"2026-03-02T09:00:00Z"},{"at":"2026-03-02T10:00:00Z"}]
+    [{"at":"2026-03-02T11:00:00Z"},{"at":"2026-03-02T12:00:00Z"}]
+    [{"at":"2026-03-02T12:00:00Z"}]
+    []
+    from: expected an earlier instant: what `maxFirings` leaves is not counted so far
+    policy.jitter: expected at most 1000 instants of the plan within the jitter
+    "#);
 }
 
 #[tokio::test]

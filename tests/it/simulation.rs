@@ -6,6 +6,7 @@ use tests::played;
 
 use crate::TestApp;
 use crate::operation::{lines, list, text};
+use crate::schedule::instant;
 
 /// A sample; `make soak` compares a thousand.
 #[tokio::test]
@@ -86,6 +87,66 @@ async fn a_simulation_is_bounded() {
     outage["outages"] =
         json!([{ "from": "2027-01-01T00:01:00Z", "until": "2037-01-01T00:00:00Z" }]);
     assert_eq!(simulate(&app, outage).await["isCut"], json!(true));
+}
+
+fn minutely(extra: Value) -> Value {
+    let mut input = json!({
+        "spec": { "cron": { "expression": "* * * * *" } },
+        "from": "2027-01-01T00:00:00Z",
+        "until": "2027-01-01T04:00:01Z",
+    });
+    for (name, value) in extra.as_object().expect("an object") {
+        input[name] = value.clone();
+    }
+    input
+}
+
+#[tokio::test]
+async fn all_instants_can_be_listed_one_list_after_the_other() {
+    let app = TestApp::start().await;
+    let query = "query($input: ScheduleSimulateInput!) { scheduleSimulate(input: $input) {
+        totalCount instants { at } } }";
+    let (mut sizes, mut after) = (Vec::new(), Value::Null);
+    loop {
+        let input = minutely(json!({ "first": 100, "after": after }));
+        let answer = app.ask("scheduleSimulate", query, json!({ "input": input })).await;
+        assert_eq!(answer["totalCount"], json!(240));
+        let Some(last) = list(&answer["instants"]).last() else { break };
+        sizes.push(list(&answer["instants"]).len());
+        after = last["at"].clone();
+    }
+    assert_eq!((sizes, after), (vec![100, 100, 40], json!("2027-01-01T04:00:00Z")));
+}
+
+#[tokio::test]
+async fn outages_durations_and_jitter_have_their_limits() {
+    let app = TestApp::start().await;
+    let outages = |count: i64| {
+        let at = |secs: i64| instant("2027-01-01T00:00:00Z").plus_ms(secs * 1_000).to_string();
+        let all = (1..=count).map(|n| json!({ "from": at(n * 2), "until": at(n * 2 + 1) }));
+        json!({ "outages": all.collect::<Vec<_>>() })
+    };
+    let durations = |count: usize| json!({ "durations": vec!["PT1S"; count] });
+    let jitter = |minutes: usize| json!({ "policy": { "jitter": format!("PT{minutes}M") } });
+    let query =
+        "query($input: ScheduleSimulateInput!) { scheduleSimulate(input: $input) { isCut } }";
+    let mut shown = Vec::new();
+    for (most, over) in [
+        (outages(100), outages(101)),
+        (durations(1_000), durations(1_001)),
+        (jitter(999), jitter(1_000)),
+    ] {
+        let answer = app.ask("scheduleSimulate", query, json!({ "input": minutely(most) })).await;
+        assert_eq!(answer["isCut"], json!(false));
+        let answer = app.graphql(query, json!({ "input": minutely(over) })).await;
+        let problem = &answer["errors"][0]["extensions"]["problems"][0];
+        shown.push(format!("{}: {}", text(&problem["field"]), text(&problem["message"])));
+    }
+    assert_snapshot!(lines(&shown), @"
+    outages: expected at most 100
+    durations: expected at most 1000
+    policy.jitter: expected at most 1000 instants of the plan within the jitter
+    ");
 }
 
 #[tokio::test]

@@ -162,13 +162,10 @@ impl DateSet {
 
 impl Grain {
     fn of(cron: &Cron) -> Self {
-        if cron.has_seconds() {
-            Self::Second
-        } else if cron.has_every_minute() {
-            Self::Day
-        } else {
-            Self::Minute
+        if !cron.covers_minutes() {
+            return Self::Second;
         }
+        if cron.has_every_minute() { Self::Day } else { Self::Minute }
     }
 
     /// The end of the match that covers `civil`, which the wall shows at `at`.
@@ -289,6 +286,9 @@ mod tests {
         assert_eq!(utc("30 9 * * *", saturday).as_deref(), Some("2026-11-21T09:31:00Z"));
         assert_eq!(utc("15 30 9 * * *", saturday).as_deref(), Some("2026-11-21T09:30:16Z"));
         assert_eq!(utc("16 30 9 * * *", saturday), None);
+        assert_eq!(utc("* * * * * 6-7", saturday).as_deref(), Some("2026-11-22T00:00:00Z"));
+        assert_eq!(utc("* * 9 * * *", saturday).as_deref(), Some("2026-11-21T09:31:00Z"));
+        assert_eq!(utc("1-59 * * * * *", saturday).as_deref(), Some("2026-11-21T09:30:16Z"));
         assert_eq!(utc("31 9 * * *", saturday), None);
     }
 

@@ -67,6 +67,18 @@ pub struct Plan {
     zone: Zone,
 }
 
+/// What a change of clocks did to a time of a plan, so that there is no instant of the plan where
+/// somebody would look for it. Each with a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// The time comes twice, and the other pass fires.
+    OtherPass(String),
+    /// The time does not exist, and is skipped.
+    Skipped(String),
+    /// The time does not exist, and moved to the first instant after the gap.
+    Moved(String),
+}
+
 #[derive(Clone, Debug)]
 enum Shape {
     Once { at: Instant, delay_ms: Option<i64> },
@@ -191,6 +203,42 @@ impl Plan {
             }
             Reading::Once(_) | Reading::Never(_) => None,
         }
+    }
+
+    /// Whether a change of clocks is why the plan does not have this instant, which it does not.
+    #[must_use]
+    pub fn absence_at(&self, instant: Instant) -> Option<Absence> {
+        let Shape::Cron { cron, policy } = &self.shape else {
+            return None;
+        };
+        let at_secs = instant.millis().div_euclid(1000);
+        if at_secs * 1000 != instant.millis() {
+            return None;
+        }
+        let civil = self.zone.civil(at_secs);
+        if cron.allows(civil)
+            && let Reading::Twice(back) = self.zone.read(civil)
+        {
+            let is_first = at_secs < back.at_secs;
+            let (this, other) = if is_first { ("first", "second") } else { ("second", "first") };
+            let words = overlap_words(civil, back);
+            let words = format!("{words}: this is the {this} pass, and only the {other} one fires");
+            return Some(Absence::OtherPass(words));
+        }
+        // Whoever asks for the end of the gap asks for what moves there, too.
+        let meant = self.zone.jumped_over(at_secs).filter(|(civil, _)| cron.allows(*civil));
+        let (civil, forward) = meant.or_else(|| {
+            let forward = self.zone.transition_at(at_secs)?;
+            Some((cron.shifted_by(forward)?, forward))
+        })?;
+        let words = gap_words(civil, forward);
+        Some(match cron.settle(*policy).0 {
+            Gap::Skip => Absence::Skipped(format!("the schedule skips {words}")),
+            Gap::Shift => {
+                let end = self.local(Instant::from_millis(forward.at_secs * 1000));
+                Absence::Moved(format!("the schedule fires at {end} for {words}"))
+            }
+        })
     }
 
     /// RFC 3339 with the offset of the plan's zone at that instant.

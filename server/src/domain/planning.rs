@@ -96,6 +96,27 @@ impl Reason {
             Self::BufferFull => "BUFFER_FULL",
         }
     }
+
+    /// The reason that has this text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let all = [Self::CatchUp, Self::Paused, Self::Superseded, Self::Overlap, Self::BufferFull];
+        all.into_iter().find(|reason| reason.as_str() == text)
+    }
+
+    /// Why an instant was skipped, in a sentence.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::CatchUp => "it was missed by more than a minute and was not caught up",
+            Self::Paused => "the schedule or its trigger was paused",
+            Self::Superseded => "an edit replaced the time plan before it began",
+            Self::Overlap => "an earlier firing of its trigger still ran",
+            Self::BufferFull => {
+                "an earlier firing of its trigger still ran, and as many as may waited for it"
+            }
+        }
+    }
 }
 
 /// What to do.
@@ -117,8 +138,8 @@ pub struct Step {
     pub next_at: Option<Instant>,
     /// When to look again; `None` when nothing will follow.
     pub plan_at: Option<Instant>,
-    /// Whether so much is left out that the step did not come as far as it should.
-    pub is_spent: bool,
+    /// What it cost, in comparisons.
+    pub work: u64,
 }
 
 impl Recorded {
@@ -156,7 +177,7 @@ impl Step {
             planned_until,
             next_at: None,
             plan_at: None,
-            is_spent: false,
+            work: 0,
         }
     }
 }
@@ -184,7 +205,7 @@ pub fn step(table: &Timetable, cursor: &Cursor, now: Instant) -> Step {
     } else {
         plan_ahead(table, &mut step, cursor, left, &mut work, now);
     }
-    step.is_spent = work.is_spent();
+    step.work = work.done();
     step
 }
 
@@ -203,7 +224,7 @@ pub fn give_up(table: &Timetable, cursor: &Cursor, reason: Reason, now: Instant)
         reason,
         folded,
         plan_at: Some(now),
-        is_spent: work.is_spent(),
+        work: work.done(),
         ..Step::at(cursor.planned_until.max(due.until))
     }
 }
@@ -244,7 +265,7 @@ fn step_paused(table: &Timetable, cursor: &Cursor, now: Instant) -> Step {
         reason: Reason::Paused,
         next_at,
         plan_at: if due.is_cut { Some(now) } else { look_at.map(|look| look.max(pace)) },
-        is_spent: work.is_spent(),
+        work: work.done(),
         ..Step::at(planned_until)
     }
 }

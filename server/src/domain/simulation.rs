@@ -21,7 +21,6 @@ use entity::trigger::Overlap;
 use super::overlap::{Verdict, decide};
 use super::planning::{self, Cursor, Planned, Reason, Recorded, Step, missed_before};
 use super::timetable::Timetable;
-use crate::limits::SIMULATED_SPENT_MAX;
 
 /// What a schedule goes through.
 #[derive(Clone, Debug)]
@@ -37,8 +36,10 @@ pub struct Setting {
     /// How long the runs take, in milliseconds, one after the other and over again; no time at all
     /// when there are none.
     pub durations_ms: Vec<i64>,
-    /// Instants that are looked at before it ends early.
+    /// Instants before `until` that are looked at before it ends early.
     pub instants_max: usize,
+    /// Comparisons that its steps may make together before it ends early.
+    pub work_max: u64,
 }
 
 /// What became of each instant.
@@ -46,8 +47,10 @@ pub struct Setting {
 pub struct Simulation {
     /// Oldest first.
     pub fates: Vec<Fate>,
-    /// Whether there were more instants than were to be looked at.
+    /// Whether there were more instants than were to be looked at, or more work than may be.
     pub is_cut: bool,
+    /// Comparisons that its steps made.
+    pub work: u64,
 }
 
 /// What became of one instant.
@@ -74,12 +77,11 @@ pub fn simulate(table: &Timetable, setting: &Setting) -> Simulation {
         while !play.is_cut() && (play.record(now) | play.plan(now) | play.claim(now)) {}
         now = play.next_moment(now);
     }
-    let is_cut = SIMULATED_SPENT_MAX < play.spent;
+    let (is_cut, work) = (play.is_cut(), play.work);
     let within = |fate: &Fate| fate.nominal_at < setting.until;
     let mut fates: Vec<Fate> = play.fates.into_values().filter(within).collect();
-    let is_cut = is_cut || setting.instants_max < fates.len();
     fates.truncate(setting.instants_max);
-    Simulation { fates, is_cut }
+    Simulation { fates, is_cut, work }
 }
 
 /// A run that goes on.
@@ -101,8 +103,10 @@ struct Play<'a> {
     buffered: VecDeque<Instant>,
     running: BTreeSet<Run>,
     started: usize,
-    /// Steps of the planner that did not come as far as they should.
-    spent: usize,
+    /// How many of `fates` lie before `until`: the planner looks further ahead.
+    instants: usize,
+    /// Comparisons that were made.
+    work: u64,
 }
 
 impl<'a> Play<'a> {
@@ -118,12 +122,13 @@ impl<'a> Play<'a> {
             buffered: VecDeque::new(),
             running: BTreeSet::new(),
             started: 0,
-            spent: 0,
+            instants: 0,
+            work: 0,
         }
     }
 
     fn is_cut(&self) -> bool {
-        self.setting.instants_max < self.fates.len() || SIMULATED_SPENT_MAX < self.spent
+        self.setting.instants_max < self.instants || self.setting.work_max < self.work
     }
 
     /// The first moment after `now` at which something can happen.
@@ -132,8 +137,11 @@ impl<'a> Play<'a> {
         let ends = self.running.first().map(|run| run.ends_at);
         let next = [due, ends, self.plan_at].into_iter().flatten().min();
         let next = next.unwrap_or(Instant::MAX).max(now.plus_ms(1));
-        let is_out = |(from, until): &&(Instant, Instant)| *from <= next && next < *until;
-        self.setting.outages.iter().find(is_out).map_or(next, |(_, until)| *until)
+        // An outage may begin where the one before it ends.
+        let after = |at, (from, until): &(Instant, Instant)| {
+            if *from <= at && at < *until { *until } else { at }
+        };
+        self.setting.outages.iter().fold(next, after)
     }
 
     /// Ends what has run its time, and gives the slot on. Whether anything ended.
@@ -161,6 +169,7 @@ impl<'a> Play<'a> {
             return false;
         }
         let (over, ahead) = self.waiting_rows(now);
+        self.work += self.waiting.len() as u64;
         let max = self.table.policy().max_firings;
         let max = max.map(|max| usize::try_from(max).unwrap_or(usize::MAX));
         let cursor = Cursor {
@@ -204,7 +213,7 @@ impl<'a> Play<'a> {
             self.begin(*nominal_at, Status::Scheduled);
             self.end(*nominal_at, Status::Skipped, Some(step.reason), now);
         }
-        self.spent += usize::from(step.is_spent);
+        self.work += step.work;
         self.planned_until = step.planned_until;
         self.plan_at = step.plan_at;
     }
@@ -260,7 +269,8 @@ impl<'a> Play<'a> {
 
     fn begin(&mut self, nominal_at: Instant, status: Status) {
         let fate = Fate { nominal_at, status, reason: None, started_at: None, finished_at: None };
-        self.fates.insert(nominal_at, fate);
+        let is_new = self.fates.insert(nominal_at, fate).is_none();
+        self.instants += usize::from(is_new && nominal_at < self.setting.until);
     }
 
     fn end(&mut self, nominal_at: Instant, status: Status, reason: Option<Reason>, now: Instant) {
@@ -277,12 +287,15 @@ mod tests {
     use std::collections::HashMap;
 
     use entity::Instant;
+    use entity::firing::Status;
     use entity::trigger::Overlap;
 
     use super::{Setting, Simulation, simulate};
+    use crate::domain::calendar::Entry;
     use crate::domain::plan::Spec;
     use crate::domain::policy::{CatchUp, Policy};
     use crate::domain::timetable::Timetable;
+    use crate::limits::{SIMULATED_INSTANTS_MAX, SIMULATED_WORK_MAX};
 
     const START: Instant = Instant::from_millis(1_800_000_000_000);
 
@@ -299,6 +312,7 @@ mod tests {
             outages: Vec::new(),
             durations_ms: Vec::new(),
             instants_max: 1_000_000,
+            work_max: 1_000_000_000,
         }
     }
 
@@ -370,5 +384,61 @@ mod tests {
         };
         assert_eq!((cut(5).fates.len(), cut(5).is_cut), (5, false));
         assert_eq!((cut(4).fates.len(), cut(4).is_cut), (4, true));
+    }
+
+    #[test]
+    fn each_minute_of_a_leap_year_has_its_fate() {
+        let (instants_max, work_max) = (SIMULATED_INSTANTS_MAX, SIMULATED_WORK_MAX);
+        let year = Setting { instants_max, work_max, ..setting(366 * 24 * 60) };
+        let played = simulate(&minutely(Policy::default()), &year);
+        assert_eq!((played.fates.len(), played.is_cut), (366 * 24 * 60, false));
+        assert!(played.fates.iter().all(|fate| fate.status == Status::Completed));
+        assert!(played.work < SIMULATED_WORK_MAX / 2, "{}", played.work);
+    }
+
+    #[test]
+    fn it_ends_early_when_there_is_too_much_work() {
+        let play =
+            |work_max| simulate(&minutely(Policy::default()), &Setting { work_max, ..setting(60) });
+        let work = play(u64::MAX).work;
+        assert_eq!((play(work).fates.len(), play(work).is_cut), (60, false));
+        assert!(play(work - 1).is_cut);
+    }
+
+    /// Each step of the planner finds an instant before its work is used up, after some seconds of
+    /// them.
+    #[test]
+    fn instants_that_are_hard_to_find_are_too_much_work() {
+        let rules = ["* * 1-7,9-15,17-23 * * *", "* 1-59 * * * *", "1-59 * * * * *"];
+        let entry = |text: &&str| Entry::Cron { expression: (*text).to_owned() };
+        let excluded = rules.iter().map(entry).collect();
+        let policy = Policy { excluded, ..Policy::default() };
+        let table = Timetable::new(&Spec::cron("* * * * * *", "UTC"), policy, &HashMap::new(), 7);
+        let work_max = 2_000_000;
+        let setting =
+            Setting { until: START.plus_ms(400 * 366 * 86_400_000), work_max, ..setting(0) };
+        let played = simulate(&table.expect("it is right"), &setting);
+        assert!(played.is_cut && !played.fates.is_empty(), "{played:?}");
+        assert!(played.work < 2 * work_max, "{}", played.work);
+    }
+
+    #[test]
+    fn rows_that_wait_for_their_jitter_are_work() {
+        let play = |jitter_ms| {
+            let policy = Policy { jitter_ms, ..Policy::default() };
+            simulate(&minutely(policy), &setting(600)).work
+        };
+        assert!(play(0) + 600 * 50 < play(300 * 60_000), "{} {}", play(0), play(300 * 60_000));
+    }
+
+    #[test]
+    fn outages_that_touch_are_one() {
+        let at = |secs: i64| START.plus_ms(secs * 1_000);
+        let play = |outages| {
+            shown(&simulate(&minutely(Policy::default()), &Setting { outages, ..setting(7) }))
+        };
+        let two = play(vec![(at(90), at(200)), (at(200), at(310))]);
+        assert_eq!(two, play(vec![(at(90), at(310))]));
+        assert_eq!(two[1], "120: Skipped CATCH_UP until 310");
     }
 }

@@ -20,14 +20,24 @@ use crate::domain::jitter;
 use crate::domain::plan::{Plan, Spec};
 use crate::domain::policy::Policy;
 use crate::error::Problem;
+use crate::limits::JITTER_INSTANTS_MAX;
 
 /// Comparisons with what is left out that one question may cost, some 20 ns each: a schedule of
-/// every second that leaves out each working hour takes 36,000 for a night.
+/// every second that leaves out all but eight hours of a day, by the second, takes 630,000 for a
+/// night.
 pub const WORK_MAX: u64 = 1_000_000;
+/// What it takes to walk to the next instant of a plan, in comparisons: some 200 ns.
+const WALK: u64 = 10;
+/// What it takes to count the instants of a year without walking: some 40 µs.
+const COUNT_A_YEAR: u64 = 2_000;
+const YEAR_MS: i64 = 366 * 86_400_000;
 
 /// What a search may still cost, in comparisons with what is left out.
 #[derive(Clone, Copy, Debug)]
-pub struct Work(u64);
+pub struct Work {
+    whole: u64,
+    left: u64,
+}
 
 /// What a search came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,19 +93,25 @@ impl Work {
     /// So many comparisons.
     #[must_use]
     pub fn new(comparisons: u64) -> Self {
-        Self(comparisons)
+        Self { whole: comparisons, left: comparisons }
+    }
+
+    /// How much of it was done.
+    #[must_use]
+    pub fn done(self) -> u64 {
+        self.whole - self.left
     }
 
     /// Whether there is none left: what was asked with it may have no whole answer.
     #[must_use]
     pub fn is_spent(self) -> bool {
-        self.0 == 0
+        self.left == 0
     }
 
     /// Takes the cost of one instant; whether there was so much.
     fn spend(&mut self, cost: u64) -> bool {
-        let left = self.0.checked_sub(cost);
-        self.0 = left.unwrap_or(0);
+        let left = self.left.checked_sub(cost);
+        self.left = left.unwrap_or(0);
         left.is_some()
     }
 }
@@ -209,6 +225,39 @@ impl Timetable {
         self.walk(from.plus_ms(-1), work).take_while(|next| *next < until).count() as u64
     }
 
+    /// The same, counted up to `most`; `None` when the work is used up before that is known.
+    #[must_use]
+    pub fn count_up_to(
+        &self,
+        most: u64,
+        (from, until): (Instant, Instant),
+        work: &mut Work,
+    ) -> Option<u64> {
+        let (mut from, mut count) = (from, 0);
+        while from < until && count < most {
+            if !work.spend(COUNT_A_YEAR) {
+                return None;
+            }
+            let end = from.plus_ms(YEAR_MS).min(until);
+            count += self.count(from, end, work);
+            if work.is_spent() {
+                return None;
+            }
+            from = end;
+        }
+        Some(count.min(most))
+    }
+
+    /// Whether more than [`JITTER_INSTANTS_MAX`] instants lie within the jitter, from the first
+    /// after `after` on: so many firings would wait at a time.
+    #[must_use]
+    pub fn is_jitter_crowded(&self, after: Instant) -> bool {
+        let mut work = Work::new(WORK_MAX);
+        let mut instants = self.walk(after, &mut work);
+        let ends = instants.next().zip(instants.nth(JITTER_INSTANTS_MAX - 1));
+        ends.is_some_and(|(first, beyond)| beyond.ms_since(first) <= self.policy.jitter_ms)
+    }
+
     /// Whether anything between its start and its end may be left out.
     #[must_use]
     pub fn leaves_out(&self) -> bool {
@@ -254,12 +303,12 @@ impl Timetable {
         words.join(", ")
     }
 
-    /// Comparisons that it takes to see whether an instant is left out.
+    /// Comparisons that it takes to come to an instant and to see whether it is left out.
     fn cost(&self) -> u64 {
         // Where an allowed stretch begins is searched for, which takes longer than to compare.
         const SEARCH: u64 = 20;
         let work = |lists: &[NamedDates]| lists.iter().map(|named| named.dates.work()).sum::<u64>();
-        self.own.work() + work(&self.excluded) + SEARCH * work(&self.allowed)
+        WALK + self.own.work() + work(&self.excluded) + SEARCH * work(&self.allowed)
     }
 
     fn keeps_to_calendars(&self) -> bool {
@@ -290,7 +339,7 @@ mod tests {
     use serde_json::json;
     use uuid::Uuid;
 
-    use super::{Found, Membership, NamedDates, Timetable, WORK_MAX, Work};
+    use super::{COUNT_A_YEAR, Found, Membership, NamedDates, Timetable, WALK, WORK_MAX, Work};
     use crate::domain::calendar::{DateSet, Entry};
     use crate::domain::plan::Spec;
     use crate::domain::policy::Policy;
@@ -378,16 +427,16 @@ mod tests {
     fn a_search_that_finds_nothing_ends() {
         let halves = excluding(&["* 0-11 * * *", "* 12-23 * * *"]);
         assert_eq!(table("* * * * *", halves).next_after(at("2026-11-21T00:00:00Z")), None);
-        // Each second is a stretch of its own here, and costs one comparison: a day has 86,400.
-        let table = table("* * * * * *", excluding(&["* * * 21 11 *"]));
+        // Each second is a stretch of its own here, and costs a walk and a comparison.
+        let table = table("* * * * * *", excluding(&["*/2 * * 21 11 *", "1-59/2 * * 21 11 *"]));
         let from = at("2026-11-20T23:59:59Z");
-        let search = |work| table.search(from, &mut Work::new(work));
+        let search = |instants| table.search(from, &mut Work::new(instants * (WALK + 2)));
         assert_eq!(search(86_401), Found::At(at("2026-11-22T00:00:00Z")));
         assert_eq!(search(86_400), Found::NotUpTo(at("2026-11-21T23:59:59.999Z")));
         // Going on where it ended comes to the same.
         let mut last = from;
         let found = loop {
-            match table.search(last, &mut Work::new(10_000)) {
+            match table.search(last, &mut Work::new(100_000)) {
                 Found::NotUpTo(searched) if last < searched => last = searched,
                 other => break other,
             }
@@ -404,6 +453,20 @@ mod tests {
         assert_eq!(last("2026-11-23T09:00:00Z"), "2026-11-20T09:00:00Z");
         assert_eq!(last("2026-11-23T09:00:00.001Z"), "2026-11-23T09:00:00Z");
         assert_eq!(last("2026-01-01T09:00:00.001Z"), "2026-01-01T09:00:00Z");
+    }
+
+    #[test]
+    fn instants_are_counted_as_far_as_somebody_wants_to_know() {
+        let table = table("0 9 * * *", Policy::default());
+        let from = at("2026-01-01T00:00:00Z");
+        let count = |most, until: &str, work| {
+            table.count_up_to(most, (from, at(until)), &mut Work::new(work))
+        };
+        assert_eq!(count(u64::MAX, "2027-01-01T00:00:00Z", WORK_MAX), Some(365));
+        assert_eq!(count(364, "9999-01-01T00:00:00Z", WORK_MAX), Some(364));
+        let three_years = "2029-01-01T00:00:00Z";
+        assert_eq!(count(u64::MAX, three_years, 3 * COUNT_A_YEAR + 1), Some(3 * 365 + 1));
+        assert_eq!(count(u64::MAX, three_years, 3 * COUNT_A_YEAR - 1), None);
     }
 
     #[test]

@@ -179,6 +179,17 @@ impl Zone {
         None
     }
 
+    /// The time in a gap that an instant would show under the offset of the gap's other side: what
+    /// somebody means who asks for a time that does not exist.
+    #[must_use]
+    pub fn jumped_over(&self, at_secs: i64) -> Option<(NaiveDateTime, Transition)> {
+        let near = self.next_transition(at_secs - OFFSET_SECS_MAX, at_secs + OFFSET_SECS_MAX)?;
+        let forward = near.before_secs < near.after_secs;
+        let other = if at_secs < near.at_secs { near.after_secs } else { near.before_secs };
+        let civil = as_utc(at_secs + other);
+        (forward && near.civil_range().contains(&civil)).then_some((civil, near))
+    }
+
     /// RFC 3339 with the zone's offset at that instant.
     ///
     /// Two cases that RFC 3339 cannot write give the same instant in other words: an offset with

@@ -32,6 +32,12 @@ pub fn cost(first: Option<i32>, last: Option<i32>, child: usize) -> usize {
     rows.unwrap_or(PAGE_ROWS_DEFAULT).min(PAGE_ROWS_MAX).saturating_mul(child).saturating_add(1)
 }
 
+/// The same of a list that is no connection, whose size is always known.
+pub fn list_cost(first: i32, rows_max: usize, child: usize) -> usize {
+    let rows = usize::try_from(first).unwrap_or(0).min(rows_max);
+    rows.saturating_mul(child).saturating_add(1)
+}
+
 /// The arguments of a connection, in one value.
 pub fn args(
     first: Option<i32>,

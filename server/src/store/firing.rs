@@ -124,6 +124,24 @@ pub async fn find_of_instant(
     Ok(range.one(store.readers()).await?)
 }
 
+/// The newest firing of a backfill that stands for an instant of a schedule.
+pub async fn find_backfilled(
+    store: &Store,
+    project: ProjectId,
+    schedule: ScheduleId,
+    at: Instant,
+) -> Result<Option<Model>> {
+    let select = Entity::find()
+        .filter(Column::ScheduleId.eq(schedule))
+        .filter(Column::NominalAt.eq(at))
+        .filter(Column::ProjectId.eq(project))
+        // In the words of the index `firing_backfilled`.
+        .filter(Expr::cust("firing.cause = 'BACKFILL'"))
+        .order_by_desc(Column::Id)
+        .limit(1);
+    Ok(select.one(store.readers()).await?)
+}
+
 /// A page of firings.
 pub async fn list(
     store: &Store,

@@ -107,6 +107,80 @@ async fn a_new_name_replans_nothing() {
 }
 
 #[tokio::test]
+async fn a_plan_that_is_sent_again_goes_on_counting_from_where_it_did() {
+    let app = TestApp::start().await;
+    let (id, plan) = scheduled(&app, "hourly", every("PT1H")).await;
+    for _ in 0..6 {
+        app.advance(MINUTE * 30).await;
+        update(&app, &plan, json!({ "spec": { "every": { "hours": 1 } } })).await;
+    }
+    assert_snapshot!(lines(&past(&app, &id).await), @"
+    03-02 11:00:00 COMPLETED
+    03-02 12:00:00 COMPLETED
+    03-02 13:00:00 COMPLETED
+    ");
+    let anchor = async || schedule(&app, &plan, "anchor").await;
+    let mut anchors = vec![text(&anchor().await)];
+    app.advance(MINUTE * 5).await;
+    let hourly = json!({ "interval": "PT1H" });
+    for (name, value) in [
+        ("interval", json!("PT2H")),
+        ("anchor", json!("2026-03-02T12:00:00Z")),
+        ("phase", json!("PT5M")),
+        ("phase", json!("PT5M")),
+        ("phase", Value::Null),
+    ] {
+        let mut every = hourly.clone();
+        every[name] = value;
+        update(&app, &plan, json!({ "spec": { "every": every } })).await;
+        anchors.push(text(&anchor().await));
+    }
+    assert_snapshot!(lines(&anchors), @"
+    2026-03-02T10:00:00Z
+    2026-03-02T13:05:00Z
+    2026-03-02T12:00:00Z
+    1970-01-01T00:00:00Z
+    1970-01-01T00:00:00Z
+    2026-03-02T13:05:00Z
+    ");
+}
+
+#[tokio::test]
+async fn a_delay_that_is_sent_again_does_not_begin_again() {
+    let app = TestApp::start().await;
+    let (id, plan) = scheduled(&app, "once", json!({ "in": "PT1H" })).await;
+    for _ in 0..5 {
+        app.advance(MINUTE * 30).await;
+        update(&app, &plan, json!({ "spec": { "in": "PT60M" } })).await;
+    }
+    assert_eq!(past(&app, &id).await, ["03-02 11:00:00 COMPLETED"]);
+    update(&app, &plan, json!({ "spec": { "in": "PT2H" } })).await;
+    assert_eq!(schedule(&app, &plan, "at").await, json!("2026-03-02T14:30:00Z"));
+}
+
+#[tokio::test]
+async fn what_was_said_of_a_plan_can_be_read_back() {
+    let app = TestApp::start().await;
+    let mut shown = Vec::new();
+    for spec in [
+        json!({ "at": "2026-03-03T10:00:00+02:00" }),
+        json!({ "in": "PT90M" }),
+        json!({ "every": { "minutes": 90, "phase": "PT5M" } }),
+        cron("0 9 * * *"),
+    ] {
+        let (_, plan) = scheduled(&app, &spec.to_string(), spec).await;
+        let query = "query($id: ID!) { schedule(id: $id) { at delay interval phase anchor } }";
+        shown.push(ask(&app, "schedule", query, json!({ "id": plan })).await.to_string());
+    }
+    assert_snapshot!(lines(&shown), @r#"
+    {"anchor":null,"at":"2026-03-03T08:00:00Z","delay":null,"interval":null,"phase":null}
+    {"anchor":null,"at":"2026-03-02T11:30:00Z","delay":"PT1H30M","interval":null,"phase":null}
+    {"anchor":"1970-01-01T00:00:00Z","at":null,"delay":null,"interval":"PT1H30M","phase":"PT5M"}
+    {"anchor":null,"at":null,"delay":null,"interval":null,"phase":null}
+    "#);
+}
+
+#[tokio::test]
 async fn a_new_payload_reaches_what_is_planned_and_skips_nothing() {
     let app = TestApp::start().await;
     let (id, plan) = scheduled(&app, "t", cron("* * * * *")).await;

@@ -10,7 +10,7 @@ use crate::operation::{
 };
 
 /// Makes a trigger with one schedule under a policy; returns the ids of both.
-async fn under(app: &TestApp, spec: Value, policy: Value) -> (String, String) {
+pub async fn under(app: &TestApp, spec: Value, policy: Value) -> (String, String) {
     let schedules = json!([{ "spec": spec, "policy": policy }]);
     let input = json!({ "name": "story", "overlap": "ALLOW", "schedules": schedules });
     let selection = "trigger { id schedules { id } }";
@@ -228,6 +228,22 @@ async fn a_new_policy_replans_and_the_same_one_does_not() {
 }
 
 #[tokio::test]
+async fn whoever_leaves_out_days_by_the_second_is_told_what_to_do() {
+    let app = TestApp::start().await;
+    // None of the rules is one of whole minutes.
+    let rules = ["*/2 * * 2-5 3 *", "1-59/2 * * 2-5 3 *"];
+    let exclude = rules.map(|rule| json!({ "cron": rule }));
+    let policy = |start: &str| json!({ "exclude": exclude, "startsAt": start });
+    let create = |start: &str| {
+        let schedule = json!({ "spec": every("PT1S"), "policy": policy(start) });
+        json!({ "name": "t", "schedules": [schedule] })
+    };
+    let why = refused(&app, "triggerCreate", create("2026-03-02T12:00:00Z")).await;
+    assert_snapshot!(lines(&why), @"BAD_USER_INPUT schedules.0.policy: expected an instant sooner: up to 2026-03-03T11:08:52.999Z the policy leaves all out, and nothing later is looked for; leave out dates, periods or whole days rather than minutes or seconds, or say `startsAt`");
+    done(&app, "triggerCreate", "trigger { id }", create("2026-03-06T00:00:00Z")).await;
+}
+
+#[tokio::test]
 async fn a_policy_that_leaves_nothing_is_refused_and_every_wrong_part_is_named() {
     let app = TestApp::start().await;
     let create = |policy: Value| json!({ "name": "t", "schedules": [{ "spec": every("PT1M"), "policy": policy }] });
@@ -247,7 +263,7 @@ async fn a_policy_that_leaves_nothing_is_refused_and_every_wrong_part_is_named()
     }
     assert_snapshot!(lines(&shown), @"
     BAD_USER_INPUT schedules.0.policy: expected a plan and a policy that leave an instant after 2026-03-02T10:00:00Z
-    BAD_USER_INPUT schedules.0.policy: expected a plan and a policy that leave an instant after 2026-03-02T10:00:00Z
+    BAD_USER_INPUT schedules.0.policy: expected an instant sooner: up to 2026-04-29T06:53:59.999Z the policy leaves all out, and nothing later is looked for; leave out dates, periods or whole days rather than minutes or seconds, or say `startsAt`
     BAD_USER_INPUT schedules.0.policy.endsAt: expected an instant after startsAt, 2026-03-03T00:00:00Z
     BAD_USER_INPUT schedules.0.policy.maxFirings: expected a number from 1
     BAD_USER_INPUT schedules.0.policy.jitter: expected a duration of at most 24 hours
@@ -286,8 +302,8 @@ async fn an_instant_is_explained_from_its_record_or_from_the_schedule() {
     assert_snapshot!(lines(&shown), @r#"
     2026-03-02T10:50:00+01:00 BEFORE_START -: the schedule was made at 2026-03-02T10:00:00Z
     2026-03-02T11:05:00+01:00 NOT_PLANNED -: the time plan has no such instant
-    2026-03-02T11:10:00+01:00 FIRED COMPLETED: it fired, and is COMPLETED
-    2026-03-02T11:30:00+01:00 SKIPPED SKIPPED: it was skipped with 4 others: CATCH_UP
+    2026-03-02T11:10:00+01:00 FIRED COMPLETED: it fired, and was successful
+    2026-03-02T11:30:00+01:00 SKIPPED SKIPPED: it was skipped with 4 others: it was missed by more than a minute and was not caught up
     2026-03-02T12:20:00+01:00 WILL_FIRE -: it will fire, and be due at 2026-03-02T11:20:00Z
     2026-03-02T13:00:00+01:00 WILL_FIRE -: it will fire, and be due at 2026-03-02T12:00:00Z
     2026-03-02T21:10:00+01:00 AFTER_END -: the schedule ends at 2026-03-02T20:00:00Z

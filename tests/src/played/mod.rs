@@ -73,6 +73,7 @@ pub async fn compare(seed: u64, count: usize) -> Compared {
             outages: outages.clone(),
             durations_ms: part.durations_ms.clone(),
             instants_max: 1_000_000,
+            work_max: 1_000_000_000,
         };
         let simulated = of_simulation(part, &setting);
         let recorded = of_engine(&app, part, until).await;

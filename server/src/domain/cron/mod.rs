@@ -104,10 +104,11 @@ impl Cron {
         (forward && civil <= transition.last_within()).then_some(civil)
     }
 
-    /// Whether the expression has a field for seconds.
+    /// Whether it stands for whole minutes: it has no field for seconds, or allows each of them.
     #[must_use]
-    pub fn has_seconds(&self) -> bool {
-        self.expression.split_ascii_whitespace().count() == 6
+    pub fn covers_minutes(&self) -> bool {
+        let has_seconds = self.expression.split_ascii_whitespace().count() == 6;
+        !has_seconds || self.calendar.fields().seconds.len() == 60
     }
 
     /// Whether a day that it allows at all it allows in each minute.

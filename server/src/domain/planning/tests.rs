@@ -226,8 +226,10 @@ fn jitter_is_not_lateness() {
 
 #[test]
 fn a_step_that_gets_nowhere_goes_on_where_it_ended() {
-    let days = "* * * 16-25 1 *".to_owned();
-    let policy = Policy { excluded: vec![Entry::Cron { expression: days }], ..Policy::default() };
+    // In two halves, so that each second has to be looked at.
+    let rules = ["*/2 * * 16-25 1 *", "1-59/2 * * 16-25 1 *"];
+    let excluded = rules.map(|rule| Entry::Cron { expression: rule.to_owned() }).to_vec();
+    let policy = Policy { excluded, ..Policy::default() };
     let table = under(1, policy);
     // 2027-01-15T08:00:00Z is where the counting starts: the next ten days are left out.
     let mut cursor = fresh(57_599);
@@ -241,8 +243,8 @@ fn a_step_that_gets_nowhere_goes_on_where_it_ended() {
             break first.nominal_at;
         }
     };
-    // Five to get over it, and one when it is near.
-    assert_eq!((planned, steps), (at(57_600 + 10 * 86_400), 6));
+    // Ten to get over it, and one when it is near.
+    assert_eq!((planned, steps), (at(57_600 + 10 * 86_400), 11));
 }
 
 #[test]
@@ -278,4 +280,14 @@ fn what_is_given_up_is_skipped_whatever_the_policy_would_catch_up() {
     assert_eq!((given_up.folded.len(), given_up.planned_until), (1_000, at(1_500)));
     let skip = skip(&given_up).expect("a range");
     assert_eq!((skip.from, skip.until, skip.count), (at(1), at(1_500), 1_500));
+}
+
+#[test]
+fn each_reason_is_read_back_and_has_words() {
+    use Reason::{BufferFull, CatchUp, Overlap, Paused, Superseded};
+    for reason in [CatchUp, Paused, Superseded, Overlap, BufferFull] {
+        assert_eq!(Reason::parse(reason.as_str()), Some(reason));
+        assert!(!reason.words().contains(reason.as_str()), "{}", reason.words());
+    }
+    assert_eq!(Reason::parse("GIVEN_UP"), None);
 }

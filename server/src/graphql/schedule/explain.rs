@@ -24,6 +24,13 @@ pub enum ScheduleVerdict {
     Paused,
     /// The time plan has no such instant.
     NotPlanned,
+    /// The time comes twice because clocks go back, and the other pass fires.
+    OtherPass,
+    /// The time does not exist because clocks go forward, and is skipped.
+    DoesNotExist,
+    /// The time does not exist because clocks go forward, and the instant after the gap stands for
+    /// it.
+    Moved,
     /// The policy or a calendar leaves it out.
     Excluded,
     /// It lies before the schedule starts or was made.
@@ -50,11 +57,12 @@ pub struct ScheduleExplanation {
     message: String,
     /// Where a clock change moved or repeated the instant; null elsewhere.
     note: Option<String>,
-    /// The firing, or the range of skipped instants, that is recorded for it.
+    /// The firing, or the range of skipped instants, that is recorded for it: that of the newest
+    /// backfill, where the schedule itself did not fire.
     firing: Option<Firing>,
     /// The last instant of the schedule, as it is now, before it.
     previous_at: Option<DateTime>,
-    /// The first instant of the schedule, as it is now, after it.
+    /// The first instant of the schedule, as it is now, after it; null when `maxFirings` allows none.
     next_at: Option<DateTime>,
 }
 

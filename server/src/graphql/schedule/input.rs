@@ -18,7 +18,8 @@ use super::{ScheduleKindComparator, ScheduleStateComparator};
 pub enum ScheduleSpecInput {
     /// Once, at an instant in the future.
     At(DateTime),
-    /// Once, so long from now.
+    /// Once, so long from now. Said again in an update, and unchanged, it is still the instant that
+    /// it came to.
     In(Duration),
     /// Again and again, in elapsed time, never drifting.
     Every(EveryInput),
@@ -41,7 +42,8 @@ pub struct EveryInput {
     /// Seconds in the interval.
     pub seconds: Option<i32>,
     /// Where the counting starts. When not said, it is now; with a phase, 1970-01-01T00:00:00Z, so
-    /// that a phase alone aligns an interval of one hour to the hour.
+    /// that a phase alone aligns an interval of one hour to the hour. An update that does not say
+    /// it, and changes neither interval nor phase, keeps it.
     pub anchor: Option<DateTime>,
     /// How long after the beginning of each interval; shorter than the interval. None when not said.
     pub phase: Option<Duration>,

@@ -7,14 +7,16 @@ use entity::schedule::{Kind, Model, State};
 use entity::trigger;
 use futures_util::FutureExt as _;
 
+use crate::domain::plan::Spec;
 use crate::domain::zone::DstPolicy;
 use crate::error::Error;
 use crate::graphql::comparator::enum_comparator;
-use crate::graphql::connection::{args, connection, cost};
+use crate::graphql::connection::{args, connection, cost, list_cost};
 use crate::graphql::error::{Result, parse_id};
 use crate::graphql::loader::{FirstPlanned, TriggerKey, app, caller, load};
 use crate::graphql::scalar::{DateTime, Duration, Json};
 use crate::graphql::trigger::Trigger;
+use crate::limits::{EXPLAIN_COMPLEXITY, PREVIEW_ROWS_MAX};
 use crate::service::Scope;
 use crate::service::schedule::{self, Preview, PreviewInstant};
 use crate::store::schedule::{Filter, SORT};
@@ -143,7 +145,7 @@ impl Schedule {
     /// The cron expression; null for the other kinds.
     async fn cron_expression(&self) -> Option<String> {
         match serde_json::from_str(&self.0.spec).ok()? {
-            crate::domain::plan::Spec::Cron { expression, .. } => Some(expression),
+            Spec::Cron { expression, .. } => Some(expression),
             _ => None,
         }
     }
@@ -163,7 +165,41 @@ impl Schedule {
     /// The interval; null for the kinds that have none.
     async fn interval(&self) -> Option<Duration> {
         match serde_json::from_str(&self.0.spec).ok()? {
-            crate::domain::plan::Spec::Every { interval_ms, .. } => Some(Duration(interval_ms)),
+            Spec::Every { interval_ms, .. } => Some(Duration(interval_ms)),
+            _ => None,
+        }
+    }
+
+    /// Where intervals are counted from, also when that was not said; null for the kinds that have
+    /// none.
+    async fn anchor(&self) -> Option<DateTime> {
+        match serde_json::from_str(&self.0.spec).ok()? {
+            Spec::Every { anchor, .. } => Some(anchor.into()),
+            _ => None,
+        }
+    }
+
+    /// How long after the beginning of each interval it fires; null for the kinds that have none.
+    async fn phase(&self) -> Option<Duration> {
+        match serde_json::from_str(&self.0.spec).ok()? {
+            Spec::Every { phase_ms, .. } => Some(Duration(phase_ms)),
+            _ => None,
+        }
+    }
+
+    /// The one instant of a schedule that is `at` an instant or `in` some time; null for the other
+    /// kinds.
+    async fn at(&self) -> Option<DateTime> {
+        match serde_json::from_str(&self.0.spec).ok()? {
+            Spec::At { at } | Spec::In { at, .. } => Some(at.into()),
+            _ => None,
+        }
+    }
+
+    /// How long after it was said a schedule that is `in` some time fires; null for the other kinds.
+    async fn delay(&self) -> Option<Duration> {
+        match serde_json::from_str(&self.0.spec).ok()? {
+            Spec::In { delay_ms, .. } => Some(Duration(delay_ms)),
             _ => None,
         }
     }
@@ -206,6 +242,7 @@ impl Schedule {
     }
 
     /// The next instants of its time plan after now, whatever its state.
+    #[graphql(complexity = "list_cost(first, PREVIEW_ROWS_MAX, child_complexity)")]
     async fn next_fire_times(
         &self,
         ctx: &Context<'_>,
@@ -216,7 +253,7 @@ impl Schedule {
     }
 
     /// Why it did, did not, or will fire at an instant.
-    #[graphql(complexity = "10 + child_complexity")]
+    #[graphql(complexity = "EXPLAIN_COMPLEXITY + child_complexity")]
     async fn explain(
         &self,
         ctx: &Context<'_>,
@@ -296,6 +333,7 @@ impl ScheduleQuery {
     }
 
     /// The next instants of a time plan that need not be stored.
+    #[graphql(complexity = "list_cost(first, PREVIEW_ROWS_MAX, child_complexity)")]
     async fn schedule_preview(
         &self,
         ctx: &Context<'_>,
@@ -316,7 +354,7 @@ impl ScheduleQuery {
 
 fn dst_of(spec: &str) -> Option<DstPolicy> {
     match serde_json::from_str(spec).ok()? {
-        crate::domain::plan::Spec::Cron { dst, .. } => Some(dst),
+        Spec::Cron { dst, .. } => Some(dst),
         _ => None,
     }
 }

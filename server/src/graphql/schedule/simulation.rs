@@ -30,7 +30,9 @@ pub struct ScheduleSimulateInput {
     /// How long the runs take, one after the other and over again: at most 1,000; no time at all
     /// when not said.
     durations: Option<Vec<Duration>>,
-    /// How many instants are listed, from the first: at most 1,000.
+    /// Only instants after this are listed: the last of the list before, to go on.
+    after: Option<DateTime>,
+    /// How many instants are listed: at most 1,000. All are counted.
     #[graphql(default = 100)]
     first: i32,
 }
@@ -40,13 +42,14 @@ pub struct ScheduleSimulateInput {
 pub struct ScheduleSimulation {
     /// The schedule in words.
     summary: String,
-    /// The first instants, each with its fate.
+    /// The first instants, or those after `after`, each with its fate.
     instants: Vec<SimulatedInstant>,
     /// How many of all instants came to what.
     counts: Vec<SimulatedCount>,
     /// How many instants there were.
     total_count: i32,
-    /// Whether it ended early, because there were more instants than one simulation looks at.
+    /// Whether it ended early, because there were more instants than one simulation looks at, or too
+    /// much is left out between them.
     is_cut: bool,
 }
 
@@ -92,6 +95,7 @@ impl ScheduleSimulateInput {
             until: self.until.0,
             outages: self.outages.unwrap_or_default().into_iter().map(period).collect(),
             durations_ms: self.durations.unwrap_or_default().into_iter().map(|it| it.0).collect(),
+            after: self.after.map(|after| after.0),
             first: self.first,
         })
     }

@@ -12,7 +12,7 @@ use crate::domain::plan::Spec;
 use crate::domain::policy::Policy;
 use crate::domain::schema::Schema;
 use crate::domain::text::Check;
-use crate::domain::timetable::{WORK_MAX, Work};
+use crate::domain::timetable::{Found, Timetable, WORK_MAX, Work};
 use crate::error::{Error, Problem, Result, refuse_if_any};
 use crate::limits::{
     JITTER_INSTANTS_MAX, NAME_CHARS_MAX, PAYLOAD_BYTES_MAX, SCHEDULES_PER_TRIGGER_MAX,
@@ -171,20 +171,27 @@ pub(super) async fn first_instant(
 ) -> Result<Instant> {
     let tables = timetable::get_many(change, &[row.into()]).await?;
     let Some(table) = tables.first() else { return Err(nothing_checked()) };
-    let first = table.next_after(now);
-    let mut work = Work::new(WORK_MAX);
-    let beyond = first.and_then(|first| table.walk(first, &mut work).nth(JITTER_INSTANTS_MAX - 1));
-    let jitter_ms = table.policy().jitter_ms;
-    if first.zip(beyond).is_some_and(|(first, beyond)| beyond.ms_since(first) <= jitter_ms) {
-        let message = format!(
-            "expected at most {JITTER_INSTANTS_MAX} instants of the plan within the jitter"
-        );
-        return Err(Error::invalid("policy.jitter", message));
+    check_jitter(table, now)?;
+    let message = match table.search(now, &mut Work::new(WORK_MAX)) {
+        Found::At(first) => return Ok(first),
+        Found::Never => format!("expected a plan and a policy that leave an instant after {now}"),
+        Found::NotUpTo(searched) => format!(
+            "expected an instant sooner: up to {searched} the policy leaves all out, and nothing \
+             later is looked for; leave out dates, periods or whole days rather than minutes or \
+             seconds, or say `startsAt`"
+        ),
+    };
+    Err(Error::invalid("policy", message))
+}
+
+/// Refuses a jitter that holds too many instants.
+pub(super) fn check_jitter(table: &Timetable, after: Instant) -> Result<()> {
+    if !table.is_jitter_crowded(after) {
+        return Ok(());
     }
-    first.ok_or_else(|| {
-        let message = format!("expected a plan and a policy that leave an instant after {now}");
-        Error::invalid("policy", message)
-    })
+    let message =
+        format!("expected at most {JITTER_INSTANTS_MAX} instants of the plan within the jitter");
+    Err(Error::invalid("policy.jitter", message))
 }
 
 pub(super) fn check_name(check: &mut Check, field: &str, name: Option<&str>) {

@@ -40,8 +40,8 @@ pub use spec::{
 };
 
 use draft::{check_calendars, check_name, nothing_checked, violations};
-use spec::check_spec;
 pub(super) use spec::to_text;
+use spec::{check_spec, kept};
 
 /// A change of a schedule; what is `None` stays.
 #[derive(Clone, Debug)]
@@ -122,7 +122,7 @@ pub async fn update(app: &App, caller: &Caller, input: Update) -> Result<row::Mo
         check.under("policy", policy.check());
     }
     refuse_if_any(check.problems)?;
-    let new = NewPlan { spec, policy: input.policy };
+    let mut new = NewPlan { spec, policy: input.policy };
     let (app, caller) = (app.clone(), caller.clone());
     let store = app.store().clone();
     store
@@ -133,6 +133,8 @@ pub async fn update(app: &App, caller: &Caller, input: Update) -> Result<row::Mo
                 let now = app.clock().now();
                 expect_version(input.expected_version, row.version)?;
                 let trigger = get_trigger(change, caller.project, row.trigger_id).await?;
+                let said = new.spec.zip(input.spec.as_ref());
+                new.spec = said.map(|(spec, said)| kept(said, spec, &row.spec));
                 let is_new_plan = new.differs_from(&row);
                 if is_new_plan {
                     row = settle(&app, change, row, Reason::Superseded, now).await?;

@@ -18,7 +18,7 @@ use crate::domain::timetable::Timetable;
 use crate::error::{Error, Result, refuse_if_any};
 use crate::limits::{
     DELAY_MS_MAX, PREVIEW_ROWS_MAX, SIMULATED_DURATIONS_MAX, SIMULATED_INSTANTS_MAX,
-    SIMULATED_OUTAGES_MAX, SIMULATIONS_MAX,
+    SIMULATED_OUTAGES_MAX, SIMULATED_WORK_MAX, SIMULATIONS_MAX,
 };
 use crate::service::{Caller, Scope};
 
@@ -43,7 +43,9 @@ pub struct Question {
     pub outages: Vec<(Instant, Instant)>,
     /// How long the runs take, one after the other and over again.
     pub durations_ms: Vec<i64>,
-    /// How many instants are shown, from the first.
+    /// Only instants after this are shown.
+    pub after: Option<Instant>,
+    /// How many instants are shown.
     pub first: i32,
 }
 
@@ -54,11 +56,11 @@ pub struct Simulated {
     pub plan: Plan,
     /// In words.
     pub summary: String,
-    /// The first instants.
+    /// The instants that are shown.
     pub fates: Vec<Fate>,
     /// How many instants came to what.
     pub counts: Vec<Count>,
-    /// Whether there were more instants than one simulation looks at.
+    /// Whether there were more instants, or there was more work, than one simulation goes through.
     pub is_cut: bool,
 }
 
@@ -89,19 +91,27 @@ pub async fn simulate(app: &App, caller: &Caller, question: Question) -> Result<
     let setting = setting(&mut check, &question);
     refuse_if_any(check.problems)?;
     let spec = spec.ok_or_else(super::nothing_checked)?;
-    let table = unsaved(app, caller, &spec, question.policy).await?;
+    let table = unsaved(app, caller, (&spec, question.policy), question.from).await?;
+    let shown = Shown { after: question.after, rows: first.unwrap_or(0) };
     // The semaphore is never closed.
     let turn = RUNNING.clone().acquire_owned().await.ok();
     let play = tokio::task::spawn_blocking(move || {
         // Held until it is played, also when nobody waits for it any more.
         let _turn = turn;
         let played = simulation::simulate(&table, &setting);
-        answer(&table, played, first.unwrap_or(0))
+        answer(&table, played, shown)
     });
     play.await.map_err(|error| Error::Internal(format!("a simulation was not played: {error}")))
 }
 
-fn answer(table: &Timetable, played: simulation::Simulation, first: usize) -> Simulated {
+/// Which instants are listed.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    after: Option<Instant>,
+    rows: usize,
+}
+
+fn answer(table: &Timetable, played: simulation::Simulation, shown: Shown) -> Simulated {
     let mut counts: Vec<Count> = Vec::new();
     for fate in &played.fates {
         let same = |count: &&mut Count| (count.status, count.reason) == (fate.status, fate.reason);
@@ -113,7 +123,10 @@ fn answer(table: &Timetable, played: simulation::Simulation, first: usize) -> Si
         }
     }
     let mut fates = played.fates;
-    fates.truncate(first);
+    if let Some(after) = shown.after {
+        fates.drain(..fates.partition_point(|fate| fate.nominal_at <= after));
+    }
+    fates.truncate(shown.rows);
     let plan = table.plan().clone();
     Simulated { plan, summary: table.summary(), fates, counts, is_cut: played.is_cut }
 }
@@ -152,5 +165,6 @@ fn setting(check: &mut Check, question: &Question) -> Setting {
         outages: question.outages.clone(),
         durations_ms: question.durations_ms.clone(),
         instants_max: SIMULATED_INSTANTS_MAX,
+        work_max: SIMULATED_WORK_MAX,
     }
 }

@@ -4,6 +4,7 @@ use entity::Instant;
 use entity::schedule as row;
 use serde::Serialize;
 
+use super::draft::check_jitter;
 use super::nothing_checked;
 use crate::app::App;
 use crate::domain::duration::Parts;
@@ -71,7 +72,8 @@ pub struct PreviewInstant {
     pub note: Option<String>,
 }
 
-/// The next `rows` instants of a schedule that need not be stored, after `from`.
+/// The next `rows` instants of a schedule that need not be stored, after `from`. It is as if it were
+/// made now, or at `from` if that is earlier.
 ///
 /// # Errors
 /// Every problem of the plan, of the policy, and of the number.
@@ -83,34 +85,49 @@ pub async fn preview(
     rows: i32,
 ) -> Result<Preview> {
     let now = app.clock().now();
+    let from = from.unwrap_or(now);
+    let made_at = from.min(now);
     let mut check = Check::new();
     let rows = usize::try_from(rows).ok().filter(|rows| *rows <= PREVIEW_ROWS_MAX);
     if rows.is_none() {
         check.problem("first", format!("expected a number from 0 to {PREVIEW_ROWS_MAX}"));
     }
-    let spec = check_spec(&mut check, "spec", spec, now);
+    let spec = check_spec(&mut check, "spec", spec, made_at);
     check.under("policy", policy.check());
     refuse_if_any(check.problems)?;
     let spec = spec.ok_or_else(nothing_checked)?;
-    let most = policy.max_firings.and_then(|max| usize::try_from(max).ok());
-    let rows = rows.map(|rows| rows.min(most.unwrap_or(usize::MAX)));
-    let table = unsaved(app, caller, &spec, policy).await?;
+    let table = unsaved(app, caller, (&spec, policy), made_at).await?;
+    let left = left_after(&table, made_at, from)?;
+    let rows = rows.map(|rows| rows.min(usize::try_from(left).unwrap_or(usize::MAX)));
     Ok(Preview {
         summary: table.summary(),
         zone: table.plan().zone_name().to_owned(),
-        instants: upcoming(&table, from.unwrap_or(now), rows.unwrap_or(0)),
+        instants: upcoming(&table, from, rows.unwrap_or(0)),
     })
 }
 
-/// The timetable of a schedule that need not be stored, with the caller's calendars.
+/// How many instants after `from` may become firings of a schedule that is made at `made_at`.
+fn left_after(table: &Timetable, made_at: Instant, from: Instant) -> Result<u64> {
+    let Some(max) = table.policy().max_firings else { return Ok(u64::MAX) };
+    let max = max.max(0).unsigned_abs();
+    let period = (made_at.plus_ms(1), from.plus_ms(1));
+    let before = table.count_up_to(max, period, &mut Work::new(WORK_MAX)).ok_or_else(|| {
+        let message = "expected an earlier instant: what `maxFirings` leaves is not counted so far";
+        Error::invalid("from", message)
+    })?;
+    Ok(max - before)
+}
+
+/// The timetable of a schedule that need not be stored, as if made at `made_at`, with the caller's
+/// calendars.
 ///
 /// # Errors
-/// A refusal when the policy refers to calendars which are not there.
+/// A refusal when the policy refers to calendars which are not there, or its jitter holds too much.
 pub(super) async fn unsaved(
     app: &App,
     caller: &Caller,
-    spec: &Spec,
-    policy: Policy,
+    (spec, policy): (&Spec, Policy),
+    made_at: Instant,
 ) -> Result<Timetable> {
     let ids = policy.calendars();
     let own = calendar::find_many(app.store(), caller.project, &ids).await?;
@@ -118,7 +135,10 @@ pub(super) async fn unsaved(
         return Err(Error::not_found("policy", "calendar", *missing));
     }
     let dates = calendar::find_dates(app.store(), &ids).await?;
-    Timetable::new(spec, policy, &dates, 0).map_err(|problem| Error::Refused(vec![problem]))
+    let table = Timetable::new(spec, policy, &dates, 0);
+    let table = table.map_err(|problem| Error::Refused(vec![problem]))?;
+    check_jitter(&table, made_at)?;
+    Ok(table)
 }
 
 /// The policy of a stored schedule.
@@ -233,6 +253,25 @@ pub(super) fn check_spec(
         }
     }
     Some(spec)
+}
+
+/// The new spec of a schedule that has one: what counts from the moment at which it was said, and was
+/// not said otherwise, goes on counting from there when nothing else changed. So a plan that is
+/// sent again changes nothing.
+pub(super) fn kept(said: &SpecInput, new: Spec, stored: &str) -> Spec {
+    let Ok(old) = serde_json::from_str::<Spec>(stored) else { return new };
+    let is_same = match (said, &new, &old) {
+        (
+            SpecInput::Every { anchor: None, .. },
+            Spec::Every { interval_ms, phase_ms, .. },
+            Spec::Every { interval_ms: old_interval_ms, phase_ms: old_phase_ms, .. },
+        ) => (interval_ms, phase_ms) == (old_interval_ms, old_phase_ms),
+        (SpecInput::In(_), Spec::In { delay_ms, .. }, Spec::In { delay_ms: old_ms, .. }) => {
+            delay_ms == old_ms
+        }
+        _ => false,
+    };
+    if is_same { old } else { new }
 }
 
 const DELAY_EXPECTED: &str = "expected a duration from 1 ms to 10 years";

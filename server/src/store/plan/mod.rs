@@ -22,7 +22,7 @@ use crate::domain::firing::{Times, scheduled};
 use crate::domain::planning::{self, Cursor, Planned, Reason, Step, missed_before};
 use crate::domain::timetable::Timetable;
 use crate::error::Result;
-use crate::limits::{PLAN_BYTES_MAX, PLAN_FAULT_MS, PLAN_ROWS_MAX, PLAN_SPENT_MAX};
+use crate::limits::{PLAN_BYTES_MAX, PLAN_FAULT_MS, PLAN_PASS_WORK_MAX, PLAN_ROWS_MAX};
 
 mod known;
 mod skip;
@@ -193,10 +193,10 @@ async fn decide(
     let tables = std::mem::take(&mut known.tables);
     let mut made = Vec::new();
     let mut moved = Vec::with_capacity(rows.len());
-    let (mut spent, mut bytes) = (0, 0);
+    let (mut work, mut bytes) = (0, 0);
     for (mut row, table) in rows.into_iter().zip(tables) {
         // The others are due at the next pass.
-        if PLAN_SPENT_MAX <= spent || PLAN_ROWS_MAX <= made.len() || PLAN_BYTES_MAX <= bytes {
+        if PLAN_PASS_WORK_MAX <= work || PLAN_ROWS_MAX <= made.len() || PLAN_BYTES_MAX <= bytes {
             break;
         }
         let Some(trigger) = known.trigger(&row) else { continue };
@@ -211,7 +211,7 @@ async fn decide(
         };
         let cursor = known.cursor(&row, trigger, &table);
         let step = step(&table, &cursor);
-        spent += usize::from(step.is_spent);
+        work += step.work;
         bytes += step.plan.len() * row.payload.len();
         report.planned += step.plan.len();
         report.skipped += i64::try_from(step.skipped.len()).unwrap_or(i64::MAX);
