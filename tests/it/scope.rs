@@ -46,6 +46,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("overlap::release", "the engine: slots of triggers that a change ended something of"),
     ("overlap::stuck", "the engine: slots that fell free"),
     ("range::extend", "the engine: a range of a schedule that the caller has"),
+    ("range::until", "the engine: a range of a schedule that the caller has"),
     ("range::fold", "the engine: schedules of what it claimed"),
     ("range::unfolded", "the engine: what a claim left to fold"),
     ("plan::next_look", "the engine: the planner's clock"),

@@ -54,6 +54,11 @@ pub async fn extend(change: &Change, open: FiringId, skip: &Skip, now: Instant) 
     Ok(done.rows_affected() == 1)
 }
 
+/// The last instant of a range.
+pub async fn until(change: &Change, open: FiringId) -> Result<Option<Instant>> {
+    Ok(Entity::find_by_id(open).one(change.tx()).await?.and_then(|range| range.range_until))
+}
+
 /// Ends a range, with its one event.
 pub async fn close(
     change: &Change,

@@ -119,3 +119,24 @@ async fn what_is_caught_up_but_finds_no_slot_gives_way_to_the_next() {
     03-02 10:40:00 COMPLETED
     ");
 }
+
+#[tokio::test]
+async fn while_nobody_executes_what_is_missed_is_one_range_with_one_event() {
+    let app = TestApp::start().await;
+    let (id, _) = scheduled(&app, "minutely", cron("* * * * *")).await;
+    // Only the planner works, several times in each minute.
+    for _ in 0..60 {
+        app.pass(SECOND * 20);
+        while app.engine.planner.run_once().await.expect("planning").schedules != 0 {}
+    }
+    app.work().await;
+    app.advance(MINUTE).await;
+    let shown = [past(&app, &id).await, log(&app, "firing.skipped").await].concat();
+    assert_snapshot!(lines(&shown), @"
+    03-02 10:01:00 - 03-02 10:18:00 SKIPPED CATCH_UP x 18
+    03-02 10:19:00 COMPLETED, begun 03-02 10:20:00
+    03-02 10:20:00 COMPLETED
+    03-02 10:21:00 COMPLETED
+    firing.skipped: 18 instants were skipped: CATCH_UP
+    ");
+}

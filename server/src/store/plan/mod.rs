@@ -22,7 +22,9 @@ use crate::domain::firing::{Times, scheduled};
 use crate::domain::planning::{self, Cursor, Planned, Reason, Step, missed_before};
 use crate::domain::timetable::Timetable;
 use crate::error::Result;
-use crate::limits::{PLAN_BYTES_MAX, PLAN_FAULT_MS, PLAN_PASS_WORK_MAX, PLAN_ROWS_MAX};
+use crate::limits::{
+    CATCH_UP_GRACE_MS, PLAN_BYTES_MAX, PLAN_FAULT_MS, PLAN_PASS_WORK_MAX, PLAN_ROWS_MAX,
+};
 
 mod known;
 mod skip;
@@ -222,7 +224,8 @@ async fn decide(
             change.due(due_of(&made, limit));
             made
         }));
-        apply(change, ids, Whose { row: &mut row, trigger }, &cursor, step, now).await?;
+        let whose = Whose { row: &mut row, trigger };
+        apply(change, ids, whose, (&table, &cursor), step, now).await?;
         if has_rows || standing(&row, now) != before {
             moved.push(row);
         }
@@ -255,7 +258,7 @@ async fn apply(
     change: &Change,
     ids: &Ids,
     Whose { row, trigger }: Whose<'_>,
-    cursor: &Cursor,
+    (table, cursor): (&Timetable, &Cursor),
     step: Step,
     now: Instant,
 ) -> Result<()> {
@@ -269,8 +272,12 @@ async fn apply(
     if !step.revived.is_empty() {
         set_due(change, row.id, trigger.concurrency, &step.revived, now).await?;
     }
-    let is_resumed = !cursor.is_paused && step.skipped.is_empty();
-    if is_resumed || !step.plan.is_empty() || step.plan_at.is_none() {
+    let goes_on = !cursor.is_paused && step.skipped.is_empty();
+    let mut plan_at = step.plan_at;
+    if may_grow(change, row, table, cursor, &step, now).await? {
+        // By then somebody took it, or it is missed too.
+        plan_at = plan_at.min(Some(now.plus_ms(CATCH_UP_GRACE_MS)));
+    } else if goes_on || !step.plan.is_empty() || step.plan_at.is_none() {
         close_range(change, ids, row, trigger).await?;
     }
     let lies_ahead = step.plan_at.is_some()
@@ -284,8 +291,32 @@ async fn apply(
     row.firings += count(step.plan.len()) - count(step.folded.len());
     row.planned_until = step.planned_until;
     row.next_at = step.next_at;
-    row.plan_at = step.plan_at;
+    row.plan_at = plan_at;
     Ok(())
+}
+
+/// Whether the next instant after what was skipped may still become a part of the same range: it is
+/// due, and nobody took it yet.
+async fn may_grow(
+    change: &Change,
+    row: &Model,
+    table: &Timetable,
+    cursor: &Cursor,
+    step: &Step,
+    now: Instant,
+) -> Result<bool> {
+    let Some(open) = row.open_range_id else { return Ok(false) };
+    let waits = cursor.waiting.iter().filter(|planned| !step.folded.contains(&planned.nominal_at));
+    let waits: BTreeSet<Instant> = waits.map(|planned| planned.nominal_at).collect();
+    if waits.is_empty() || step.plan_at.is_none() {
+        return Ok(false);
+    }
+    let until = match step.skipped.last() {
+        Some(last) => Some(*last),
+        None => range::until(change, open).await?,
+    };
+    let next = until.and_then(|until| table.next_after(until));
+    Ok(next.is_some_and(|next| next <= now && waits.contains(&next)))
 }
 
 fn planned_row(
