@@ -12,8 +12,8 @@ use belfry::store::claim::{Lease, claim, renew};
 use belfry::store::record::{Outcome, record};
 use belfry::store::{Origin, Store, event, firing};
 use entity::event::Class;
-use entity::firing::{Cause, Status};
-use entity::{EventId, FiringId, TypedId};
+use entity::firing::{Cause, Model, Status};
+use entity::{EventId, FiringId, ScheduleId, TypedId};
 use futures_util::future::join_all;
 use futures_util::{FutureExt as _, StreamExt as _};
 use sea_orm::{
@@ -24,6 +24,7 @@ use tests::services::shared;
 use tokio::sync::oneshot;
 
 use crate::TestApp;
+use crate::operation::{cron, done, scheduled as scheduled_by};
 
 /// Tells a story only on PostgreSQL.
 macro_rules! on_postgres {
@@ -37,6 +38,8 @@ macro_rules! on_postgres {
 }
 
 const HOUR: Duration = Duration::from_secs(3_600);
+/// Passes of the planner in one round of measuring.
+const PASSES: i64 = 40;
 
 async fn open(url: &str) -> Result<Store, String> {
     Store::open(url, Arc::new(|_| {})).await
@@ -65,6 +68,26 @@ async fn due_now(app: &TestApp, count: usize) -> Vec<FiringId> {
     });
     added.await.expect("firings");
     ids
+}
+
+/// Writes `count` firings of each schedule that are long over.
+async fn history(app: &TestApp, plans: &[ScheduleId], count: i64) {
+    let (project, now) = (app.caller.project, app.now());
+    let mut rows = Vec::new();
+    for schedule in plans {
+        for minute in 1..=count {
+            let at = now.plus_ms(-60_000 * minute);
+            let times = Times { created: at, due: at };
+            let row = scheduled(app.app.ids().make(), project, Cause::Schedule, times);
+            let (schedule_id, status) = (Some(*schedule), Status::Completed);
+            rows.push(Model { schedule_id, status, finished_at: Some(at), epoch: 1, ..row });
+        }
+    }
+    let store = app.app.store();
+    let added = store.change(Origin::Api, move |change| {
+        async move { firing::insert(change, rows).await }.boxed()
+    });
+    added.await.expect("firings");
 }
 
 async fn claim_some(store: &Store, app: &TestApp, ids: &[FiringId]) -> Vec<(FiringId, i32)> {
@@ -196,6 +219,35 @@ on_postgres! {
             db.execute_unprepared("ANALYZE").await.expect("statistics in which nothing waits");
             let per_firing = (number(&db, read).await - before) / 30_000;
             assert!(per_firing <= 20, "{round}: {per_firing} rows were read for each firing");
+        }
+    }
+
+    /// What an edited schedule has a record of is asked at each step: its history is not read for it.
+    async fn planning_what_was_edited_reads_by_key_whatever_the_statistics_say() {
+        let app = TestApp::start().await;
+        let db = connect(&app).await;
+        let mut plans = Vec::new();
+        for number in 0..20 {
+            let (_, plan) = scheduled_by(&app, &format!("{number}"), cron("* * * * *")).await;
+            let change = json!({ "id": plan, "spec": cron("*/1 * * * *") });
+            done(&app, "scheduleUpdate", "schedule { id }", change).await;
+            plans.push(plan.parse().expect("an id"));
+        }
+        history(&app, &plans, 1_500).await;
+        let read = "SELECT (COALESCE(seq_tup_read, 0) + COALESCE(idx_tup_fetch, 0))::bigint \
+                    FROM pg_stat_user_tables WHERE relname = 'firing'";
+        for round in ["no statistics at all", "statistics of this history"] {
+            app.work().await;
+            db.execute_unprepared("SELECT pg_stat_clear_snapshot()").await.expect("done");
+            let before = number(&db, read).await;
+            // For long enough that the connections tell what they read.
+            for _ in 0..PASSES {
+                app.advance(Duration::from_secs(60)).await;
+            }
+            db.execute_unprepared("ANALYZE").await.expect("statistics of this history");
+            let per_schedule = (number(&db, read).await - before) / 20 / PASSES;
+            assert!(0 < per_schedule, "{round}: nothing was counted");
+            assert!(per_schedule <= 200, "{round}: {per_schedule} rows were read for each schedule");
         }
     }
 

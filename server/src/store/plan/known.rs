@@ -8,7 +8,7 @@ use entity::schedule::{Model, State};
 use entity::{Instant, ScheduleId, TriggerId, TypedId, trigger};
 use sea_orm::sea_query::{Expr, LockBehavior, LockType};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
     QuerySelect, Select,
 };
 use uuid::Uuid;
@@ -114,8 +114,13 @@ impl Known {
             first: Instant,
             last: Instant,
         }
-        let sql = include_str!("recorded.sql").replace("{ids}", &vec!["?"; run.len()].join(", "));
-        let statement = change.statement(&sql, run.iter().copied().map(Into::into));
+        let statement = if change.backend() == DbBackend::Postgres {
+            change.statement(include_str!("recorded_postgres.sql"), [run.to_vec().into()])
+        } else {
+            let places = vec!["?"; run.len()].join(", ");
+            let sql = include_str!("recorded.sql").replace("{ids}", &places);
+            change.statement(&sql, run.iter().copied().map(Into::into))
+        };
         for row in change.tx().query_all_raw(statement).await? {
             let Row { schedule_id, first, last } = Row::from_query_result(&row, "")?;
             self.recorded.entry(schedule_id).or_default().push((first, last));
