@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{HOUR, MINUTE, SECOND, instant};
 use crate::TestApp;
 use crate::operation::{
-    ask, cron, done, every, lines, log, past, planned, schedule, scheduled, text,
+    ask, cron, done, every, lines, log, past, planned, refused, schedule, scheduled, text,
 };
 
 async fn update(app: &TestApp, schedule: &str, change: Value) {
@@ -291,4 +291,17 @@ async fn a_clock_that_is_set_back_fires_no_recorded_instant_again() {
     03-02 10:05:00 COMPLETED, begun 03-02 10:05:30
     03-02 10:06:00 COMPLETED, begun 03-02 10:06:30
     ");
+}
+
+#[tokio::test]
+async fn an_instant_that_has_passed_may_be_sent_again_and_no_other_one() {
+    let app = TestApp::start().await;
+    let at = json!({ "at": "2026-03-02T10:01:00Z" });
+    let (id, plan) = scheduled(&app, "once", at.clone()).await;
+    app.advance(MINUTE * 2).await;
+    update(&app, &plan, json!({ "spec": at })).await;
+    let another = json!({ "id": plan, "spec": { "at": "2026-03-02T10:01:30Z" } });
+    assert_snapshot!(lines(&refused(&app, "scheduleUpdate", another).await), @"BAD_USER_INPUT spec.at: expected an instant in the future, after 2026-03-02T10:02:00Z");
+    app.advance(MINUTE).await;
+    assert_snapshot!(lines(&past(&app, &id).await), @"03-02 10:01:00 COMPLETED");
 }

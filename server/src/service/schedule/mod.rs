@@ -41,7 +41,7 @@ pub use spec::{
 
 use draft::{check_calendars, check_name, nothing_checked, violations};
 pub(super) use spec::to_text;
-use spec::{check_spec, kept};
+use spec::{kept, passed, read_spec};
 
 /// A change of a schedule; what is `None` stays.
 #[derive(Clone, Debug)]
@@ -116,7 +116,7 @@ pub async fn update(app: &App, caller: &Caller, input: Update) -> Result<row::Mo
     let mut check = Check::new();
     check_name(&mut check, "", input.name.as_ref().and_then(|name| name.as_deref()));
     let asked_at = app.clock().now();
-    let spec = input.spec.as_ref().and_then(|spec| check_spec(&mut check, "spec", spec, asked_at));
+    let spec = input.spec.as_ref().and_then(|spec| read_spec(&mut check, "spec", spec, asked_at));
     let payload = input.payload.map(|value| check.json("payload", &value, PAYLOAD_BYTES_MAX));
     if let Some(policy) = &input.policy {
         check.under("policy", policy.check());
@@ -314,6 +314,9 @@ impl NewPlan {
     /// Writes it into `row`, which has to leave an instant.
     async fn write(self, change: &Change, row: &mut row::Model, now: Instant) -> Result<()> {
         if let Some(spec) = self.spec {
+            let is_same = to_text(&spec) == row.spec;
+            let problem = passed(&spec, now).filter(|_| !is_same);
+            refuse_if_any(problem.map(|problem| problem.under("spec")).into_iter().collect())?;
             row.kind = spec.kind();
             row.spec = to_text(&spec);
         }

@@ -199,21 +199,35 @@ pub fn upcoming(table: &Timetable, from: Instant, rows: usize) -> Vec<PreviewIns
         .collect()
 }
 
-/// Turns what a client said into a plan that can be stored; its problems are noted under `field`.
+/// Turns what a client said of a new schedule into a plan that can be stored; its problems are noted
+/// under `field`.
 pub(super) fn check_spec(
     check: &mut Check,
     field: &str,
     input: &SpecInput,
     now: Instant,
 ) -> Option<Spec> {
+    let spec = read_spec(check, field, input, now)?;
+    check.under(field, passed(&spec, now).into_iter().collect());
+    Some(spec)
+}
+
+/// That an instant has passed, of a plan that has only the one.
+pub(super) fn passed(spec: &Spec, now: Instant) -> Option<Problem> {
+    let Spec::At { at } = spec else { return None };
+    let message = || format!("expected an instant in the future, after {now}");
+    (*at <= now).then(|| Problem::new("at", message()))
+}
+
+/// The same without a look at the time, which matters only when the plan is new.
+pub(super) fn read_spec(
+    check: &mut Check,
+    field: &str,
+    input: &SpecInput,
+    now: Instant,
+) -> Option<Spec> {
     let (spec, place) = match input {
-        SpecInput::At(at) => {
-            if *at <= now {
-                let message = format!("expected an instant in the future, after {now}");
-                check.under(field, vec![Problem::new("at", message)]);
-            }
-            (Spec::At { at: *at }, "at")
-        }
+        SpecInput::At(at) => (Spec::At { at: *at }, "at"),
         SpecInput::In(delay_ms) => {
             if !(1..=DELAY_MS_MAX).contains(delay_ms) {
                 check.under(field, vec![Problem::new("in", DELAY_EXPECTED)]);
