@@ -18,7 +18,8 @@ use crate::domain::text::Check;
 use crate::error::{Error, Result, refuse_if_any};
 use crate::limits::NAME_CHARS_MAX;
 use crate::store::{
-    Change, Lock, Origin, action as actions, event, schedule as schedules, trigger as store,
+    Change, Lock, Origin, action as actions, event, overlap, schedule as schedules,
+    trigger as store,
 };
 
 mod check;
@@ -216,6 +217,10 @@ pub async fn update(app: &App, caller: &Caller, input: Update) -> Result<row::Mo
                     store::insert_version(change, version).await?;
                 }
                 store::set(change, &row).await?;
+                if input.overlap.is_some() {
+                    // Whoever runs now may be in nobody's way under the new policy.
+                    overlap::release(change, &[row.id], now).await?;
+                }
                 let event = changed(&app, &caller, "trigger.updated", &row);
                 event::insert(change, vec![event]).await?;
                 Ok(row)

@@ -96,7 +96,7 @@ pub async fn claim(
 }
 
 /// Gives the slots of `triggers` on, as far as nobody holds them: the next that waits for each is
-/// due now.
+/// due now, and so is all that waits under the policy of a trigger that may overlap by now.
 pub async fn release(change: &Change, triggers: &[TriggerId], now: Instant) -> Result<usize> {
     if triggers.is_empty() {
         return Ok(0);
@@ -106,7 +106,7 @@ pub async fn release(change: &Change, triggers: &[TriggerId], now: Instant) -> R
     let lock = if change.backend() == DbBackend::Postgres { "FOR UPDATE SKIP LOCKED" } else { "" };
     let sql = include_str!("overlap_release.sql");
     let sql = indexed(change.backend(), sql).replace("{ids}", &among).replace("{lock}", lock);
-    let values = std::iter::once(now.millis().into()).chain(ids);
+    let values = ids.clone().into_iter().chain(ids).chain([now.millis().into()]);
     let rows = change.tx().query_all_raw(change.statement(&sql, values)).await?;
     for row in &rows {
         let limit: Option<i32> = row.try_get("", "trigger_limit")?;
@@ -117,7 +117,7 @@ pub async fn release(change: &Change, triggers: &[TriggerId], now: Instant) -> R
     Ok(rows.len())
 }
 
-/// The triggers of which something waits although their slots are free.
+/// The triggers of which something waits although their slots are free, or although it may overlap.
 pub async fn stuck(store: &Store, now: Instant) -> Result<Vec<TriggerId>> {
     let sql = indexed(store.backend(), include_str!("overlap_stuck.sql"));
     let statement = sql::statement(store.backend(), &sql, [now.millis().into()]);
@@ -222,7 +222,9 @@ async fn slots(change: &Change, triggers: &[TriggerId]) -> Result<HashMap<Trigge
     let holders = format!(
         "SELECT id, trigger_id FROM firing {{slot}} WHERE trigger_id {among} \
          AND cause IN ('SCHEDULE', 'BACKFILL') AND status IN ('SCHEDULED', 'EXECUTING') \
-         AND epoch > 0 AND COALESCE(overlap, '') <> 'ALLOW' ORDER BY id {lock}"
+         AND epoch > 0 AND COALESCE(overlap, \
+         (SELECT overlap FROM trigger WHERE trigger.id = firing.trigger_id)) <> 'ALLOW' \
+         ORDER BY id {lock}"
     );
     let buffered = format!(
         "SELECT trigger_id, cause, COUNT(*) AS count FROM firing {{blocked}} \
