@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use belfry::engine::operator::Report;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 use tests::{Answer, Receiver};
 
 use crate::TestApp;
-use crate::operation::{ask, cron, done, every, lines, list, log, past, refused, scheduled, text};
+use crate::operation::{
+    ask, cron, done, every, lines, list, log, past, refused, scheduled, text,
+};
+use crate::project::tenant;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const BEGUN: &str = "operation { id } total first last";
@@ -304,4 +308,47 @@ async fn a_repeat_with_the_key_begins_nothing_new_and_lists_tell_operations_apar
         (&json!("Operation"), &json!(10))
     );
     assert_eq!(node["trigger"]["name"], "minutely");
+}
+
+/// A project with a trigger of its own, and so many operations that go on and have nothing to do.
+async fn stuck(app: &mut TestApp, name: &str, operations: usize) {
+    let (caller, _) = tenant(app, name, json!({})).await;
+    let own = std::mem::replace(&mut app.caller, caller);
+    let (id, _) = scheduled(app, "hourly", cron("0 * * * *")).await;
+    for _ in 0..operations {
+        // Its one firing is never executed.
+        backfill(app, range(&id, "03-01T00:00:00", "03-01T01:00:00")).await;
+    }
+    app.caller = own;
+}
+
+#[tokio::test]
+async fn operations_that_do_not_get_on_delay_no_other_project() {
+    let mut app = TestApp::start().await;
+    for name in ["a", "b", "c", "d"] {
+        stuck(&mut app, name, 16).await;
+    }
+    let (id, _) = scheduled(&app, "minutely", cron("* * * * *")).await;
+    let operation_id = backfill(&app, range(&id, "03-01T00:00:00", "03-01T10:00:00")).await;
+    // 65 go on, and one pass takes 64 steps.
+    let step = async || app.engine.operator.run_once().await.expect("a step");
+    assert_eq!(step().await, Report { operations: 64, worked_off: 63 + OPEN_MAX });
+    assert_snapshot!(operation(&app, &operation_id).await, @"BACKFILL RUNNING, 200 of 600 done, 200 made");
+    // Of the project whose last one was left out, that one is among the next.
+    assert_eq!(step().await, Report { operations: 64, worked_off: 1 });
+}
+
+#[tokio::test]
+async fn more_projects_than_one_pass_serves_come_in_turn() {
+    let mut app = TestApp::start().await;
+    for index in 0..64 {
+        stuck(&mut app, &format!("p{index}"), 2).await;
+    }
+    // One more than a pass takes steps.
+    stuck(&mut app, "last", 2).await;
+    let mut worked_off = Vec::new();
+    for _ in 0..5 {
+        worked_off.push(app.engine.operator.run_once().await.expect("a step").worked_off);
+    }
+    assert_eq!(worked_off.iter().sum::<usize>(), 130, "{worked_off:?}");
 }

@@ -3,16 +3,21 @@
 //! Each step is one small change; whoever holds the operation's row takes it, so that any number
 //! of processes may work at once.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use crate::app::App;
 use crate::bus::Listener;
 use crate::domain::outbox::Notice;
 use crate::error::Result;
 use crate::limits::{OPERATION_MS, OPERATION_STEPS_MAX, SWEEP_MS};
-use crate::service::{backfill, operation};
+use crate::service::backfill;
+use crate::service::operation::{self, Turn};
 
 /// See the module.
 pub struct Operator {
     app: App,
+    /// Where the last pass ended.
+    turn: Mutex<Turn>,
 }
 
 /// What one pass did.
@@ -28,7 +33,7 @@ impl Operator {
     /// An operator over `app`.
     #[must_use]
     pub fn new(app: &App) -> Self {
-        Self { app: app.clone() }
+        Self { app: app.clone(), turn: Mutex::default() }
     }
 
     /// Takes steps until shutdown begins.
@@ -53,12 +58,15 @@ impl Operator {
         }
     }
 
-    /// One step of each operation that goes on, `OPERATION_STEPS_MAX` at most.
+    /// One step of each operation that goes on, `OPERATION_STEPS_MAX` at most; the next pass begins
+    /// with the projects whose turn it is then.
     ///
     /// # Errors
     /// The database's own; the next pass goes on where this one stopped.
     pub async fn run_once(&self) -> Result<Report> {
-        let running = operation::running(&self.app, OPERATION_STEPS_MAX).await?;
+        let turn = *self.turn();
+        let (running, next) = operation::running(&self.app, turn, OPERATION_STEPS_MAX).await?;
+        *self.turn() = next;
         let mut report = Report { operations: running.len(), worked_off: 0 };
         for (project, id) in running {
             match backfill::step(&self.app, project, id).await {
@@ -70,6 +78,10 @@ impl Operator {
             }
         }
         Ok(report)
+    }
+
+    fn turn(&self) -> MutexGuard<'_, Turn> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
