@@ -98,6 +98,9 @@ pub const PAUSE_AFTER_FAILURES_MAX: i32 = 1_000;
 /// Instants of one backfill: a year of a minutely schedule and as much again; more is better asked
 /// for in parts, of which each can be looked at.
 pub const BACKFILL_INSTANTS_MAX: u64 = 1_000_000;
+/// How far back a backfill may look for what is missing: firings are kept for [`FIRING_KEPT_MS`],
+/// and a day less is still known a day later, when the operation comes to it.
+pub const BACKFILL_MISSING_MS_MAX: i64 = FIRING_KEPT_MS - 86_400_000;
 /// Firings of one backfill that are not over at a time: enough to keep the slots of a process busy,
 /// and few enough that what planned firings wait behind stays short. Less than [`BUFFERED_MAX`], so
 /// that none is skipped for want of room.
@@ -106,7 +109,7 @@ pub const BACKFILL_OPEN_MAX: usize = 200;
 pub const BACKFILL_STEP_INSTANTS_MAX: usize = 1_000;
 /// Operations of one project that go on at a time: each is looked at several times a second.
 pub const OPERATIONS_RUNNING_MAX: u64 = 16;
-/// Operations that one pass takes a step of, the oldest first.
+/// Operations that one pass takes a step of, of each project in turn.
 pub const OPERATION_STEPS_MAX: u64 = 64;
 /// Pace of an operation that waits for its firings.
 pub const OPERATION_MS: i64 = 250;

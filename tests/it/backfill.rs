@@ -9,7 +9,7 @@ use tests::{Answer, Receiver};
 
 use crate::TestApp;
 use crate::operation::{
-    ask, cron, done, every, lines, list, log, past, refused, scheduled, text,
+    ask, cron, done, every, lines, list, log, past, refused, scheduled, text, trigger,
 };
 use crate::project::tenant;
 
@@ -351,4 +351,96 @@ async fn more_projects_than_one_pass_serves_come_in_turn() {
         worked_off.push(app.engine.operator.run_once().await.expect("a step").worked_off);
     }
     assert_eq!(worked_off.iter().sum::<usize>(), 130, "{worked_off:?}");
+}
+
+#[tokio::test]
+async fn what_the_planner_has_yet_to_catch_up_is_not_missing() {
+    let app = TestApp::start().await;
+    let schedules = json!([{ "spec": cron("* * * * *"), "policy": { "catchUp": "ALL" } }]);
+    let input = json!({ "name": "minutely", "overlap": "ALLOW", "schedules": schedules });
+    let id = trigger(&app, input).await;
+    app.pass(23 * HOUR);
+    // The planner makes 1,000 of 1,380 firings in its first step.
+    app.engine.planner.run_once().await.expect("planning");
+    let input = range(&id, "03-02T10:01:00", "03-03T09:00:00");
+    let operation_id = backfill(&app, with(input, "onlyMissing", json!(true))).await;
+    for _ in 0..3 {
+        app.engine.operator.run_once().await.expect("a step");
+    }
+    assert_snapshot!(operation(&app, &operation_id).await, @"BACKFILL COMPLETED, 1379 of 1379 done, 0 made");
+    for _ in 0..3 {
+        app.advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!(past(&app, &id).await.len(), 1_380);
+}
+
+#[tokio::test]
+async fn what_the_planner_is_about_to_skip_is_missing_once_it_did() {
+    let app = TestApp::start().await;
+    let (id, _) = scheduled(&app, "hourly", cron("0 * * * *")).await;
+    app.pass(3 * HOUR);
+    let input = range(&id, "03-02T10:30:00", "03-02T13:00:00");
+    let operation_id = backfill(&app, with(input, "onlyMissing", json!(true))).await;
+    // Nobody knows yet which of them fires.
+    app.engine.operator.run_once().await.expect("a step");
+    assert_snapshot!(operation(&app, &operation_id).await, @"BACKFILL RUNNING, 0 of 2 done, 0 made");
+    app.work().await;
+    assert_snapshot!(operation(&app, &operation_id).await, @"BACKFILL COMPLETED, 2 of 2 done, 2 made");
+    assert_snapshot!(lines(&past(&app, &id).await), @r"
+    03-02 11:00:00 - 03-02 12:00:00 SKIPPED CATCH_UP x 2
+    03-02 11:00:00 COMPLETED, begun 03-02 13:00:00
+    03-02 12:00:00 COMPLETED, begun 03-02 13:00:00
+    03-02 13:00:00 COMPLETED
+    ");
+}
+
+#[tokio::test]
+async fn what_is_missing_is_known_as_far_back_as_firings_are_kept() {
+    let app = TestApp::start().await;
+    let (id, _) = scheduled(&app, "daily", cron("0 12 * * *")).await;
+    // 29 days: a day less than firings are kept.
+    let missing = |from: &str| with(range(&id, from, "02-03T00:00:00"), "onlyMissing", json!(true));
+    let begun = done(&app, "triggerBackfill", "total", missing("02-01T10:00:00")).await;
+    assert_eq!(begun["total"], 2);
+    let errors = refused(&app, "triggerBackfill", missing("02-01T09:59:59.999")).await;
+    assert_snapshot!(lines(&errors), @"BAD_USER_INPUT from: expected at most 29 days ago with onlyMissing, 2026-02-01T10:00:00Z or later: of what is older nobody knows whether it fired");
+    // All of it may be asked for.
+    backfill(&app, range(&id, "02-01T09:59:59.999", "02-03T00:00:00")).await;
+}
+
+#[tokio::test]
+async fn what_may_have_been_deleted_since_a_backfill_began_is_not_missing() {
+    let app = TestApp::start().await;
+    let (id, _) = scheduled(&app, "daily", cron("0 12 * * *")).await;
+    let input = range(&id, "02-02T00:00:00", "02-05T00:00:00");
+    let operation_id = backfill(&app, with(input, "onlyMissing", json!(true))).await;
+    // Nobody takes a step before firings of the first instant are 30 days old.
+    app.pass(66 * HOUR);
+    app.work().await;
+    assert_snapshot!(operation(&app, &operation_id).await, @"BACKFILL COMPLETED, 3 of 3 done, 2 made");
+    assert_snapshot!(lines(&made(&app, &operation_id).await), @r"
+    02-03T12:00:00Z COMPLETED
+    02-04T12:00:00Z COMPLETED
+    ");
+}
+
+#[tokio::test]
+async fn a_range_in_which_too_much_is_left_out_is_refused() {
+    let app = TestApp::start().await;
+    let expressions = vec![json!({ "cron": "* * * * *" }); 20];
+    let mut calendars = Vec::new();
+    for index in 0..10 {
+        let input = json!({ "name": format!("c{index}"), "entries": expressions });
+        let made = done(&app, "calendarSet", "calendar { id }", input).await;
+        calendars.push(made["calendar"]["id"].clone());
+    }
+    let schedules = json!([{ "spec": cron("* * * * *"),
+        "policy": { "onlyCalendarIds": calendars } }]);
+    let id = trigger(&app, json!({ "name": "kept", "schedules": schedules })).await;
+    // Each instant costs 4,000 comparisons, and 5,000,000 are too many.
+    let dry = |until: &str| with(range(&id, "03-01T00:00:00", until), "dryRun", json!(true));
+    let begun = done(&app, "triggerBackfill", "total", dry("03-01T20:48:00")).await;
+    assert_eq!(begun["total"], 1_248);
+    let errors = refused(&app, "triggerBackfill", dry("03-01T20:49:00")).await;
+    assert_snapshot!(lines(&errors), @"BAD_USER_INPUT until: expected a shorter range: the schedules leave out too much within it");
 }

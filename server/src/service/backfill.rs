@@ -12,7 +12,7 @@
 
 use entity::firing::{self as firings, Cause};
 use entity::operation::{self as row, Kind, Status};
-use entity::trigger::Overlap;
+use entity::trigger::{Overlap, State};
 use entity::{Instant, OperationId, ProjectId, ScheduleId, TriggerId, schedule};
 use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
@@ -21,12 +21,13 @@ use super::once::Once;
 use super::{Caller, Scope, firing, operation};
 use crate::app::App;
 use crate::domain::outbox::Notice;
+use crate::domain::policy::CatchUp;
 use crate::domain::text::Check;
 use crate::domain::timetable::{Found, Timetable, WORK_MAX, Work};
 use crate::error::{Error, Result, refuse_if_any};
 use crate::limits::{
-    BACKFILL_INSTANTS_MAX, BACKFILL_OPEN_MAX, BACKFILL_STEP_INSTANTS_MAX, BACKFILL_WORK_MAX,
-    PLAN_WORK_MAX,
+    BACKFILL_INSTANTS_MAX, BACKFILL_MISSING_MS_MAX, BACKFILL_OPEN_MAX, BACKFILL_STEP_INSTANTS_MAX,
+    BACKFILL_WORK_MAX, FIRING_KEPT_MS, PLAN_WORK_MAX,
 };
 use crate::store::{
     Change, Lock, Origin, operation as store, schedule as schedules, timetable, trigger as triggers,
@@ -56,7 +57,7 @@ pub struct Backfill {
 pub enum Which {
     /// Each, also those that fired already.
     All,
-    /// Those that neither fired nor will.
+    /// Those that neither fired nor will, as far as firings are kept.
     Missing,
 }
 
@@ -231,6 +232,15 @@ async fn check(
     if now < input.until {
         check.problem("until", format!("expected an instant that is past, at most {now}"));
     }
+    let known_from = now.plus_ms(-BACKFILL_MISSING_MS_MAX);
+    if input.which == Which::Missing && input.from < known_from {
+        let days = BACKFILL_MISSING_MS_MAX / 86_400_000;
+        let message = format!(
+            "expected at most {days} days ago with onlyMissing, {known_from} or later: of what is \
+             older nobody knows whether it fired"
+        );
+        check.problem("from", message);
+    }
     refuse_if_any(check.problems)?;
     let trigger = triggers::get(change, caller.project, input.trigger).await?;
     let trigger = trigger.ok_or_else(|| Error::not_found("triggerId", "trigger", input.trigger))?;
@@ -284,9 +294,14 @@ async fn advance(app: &App, change: &Change, mut row: row::Model, now: Instant) 
     let tables = timetable::get_many(change, &[(&schedule).into()]).await?;
     let looked = tables.first().map(|table| instants(table, position.next, asked.until));
     let (looked, searched) = looked.unwrap_or_default();
-    let missing = match asked.which {
-        Which::All => looked.clone(),
-        Which::Missing => missing(change, &schedule, &looked).await?,
+    let missing = match (asked.which, tables.first()) {
+        (Which::Missing, Some(table)) => {
+            let found = missing(change, &schedule, table, &looked, now).await?;
+            // The planner is about to say what becomes of them.
+            let Some(found) = found else { return Ok(0) };
+            found
+        }
+        _ => looked.clone(),
     };
     let taken = &missing[..missing.len().min(room)];
     let is_over = taken.len() == missing.len();
@@ -306,18 +321,65 @@ async fn advance(app: &App, change: &Change, mut row: row::Model, now: Instant) 
     Ok(passed)
 }
 
-/// Those of `looked` that have no firing which was, is or will be executed.
+/// Those of `looked` that have no firing which was, is or will be executed. Of what is so old that
+/// its firing may have been deleted nothing is missing. None while the planner has yet to decide
+/// about one of them.
 async fn missing(
     change: &Change,
     schedule: &schedule::Model,
+    table: &Timetable,
     looked: &[Instant],
-) -> Result<Vec<Instant>> {
-    let (Some(first), Some(last)) = (looked.first(), looked.last()) else { return Ok(Vec::new()) };
+    now: Instant,
+) -> Result<Option<Vec<Instant>>> {
+    let (Some(first), Some(last)) = (looked.first(), looked.last()) else {
+        return Ok(Some(Vec::new()));
+    };
+    let coming = coming(change, schedule, table, now).await?;
+    if let Coming::Undecided = coming
+        && schedule.planned_until < *last
+    {
+        return Ok(None);
+    }
     let range = (*first, *last);
     let mut present = store::get_present(change, schedule.project_id, schedule.id, range).await?;
     present.sort_unstable();
-    let is_missing = |at: &Instant| present.binary_search(at).is_err();
-    Ok(looked.iter().copied().filter(is_missing).collect())
+    let known_from = now.plus_ms(-FIRING_KEPT_MS);
+    let is_missing = |at: &Instant| {
+        let is_coming = matches!(coming, Coming::From(from) if from <= *at);
+        known_from < *at && !is_coming && present.binary_search(at).is_err()
+    };
+    Ok(Some(looked.iter().copied().filter(is_missing).collect()))
+}
+
+/// What the planner will make of the instants that are past and not planned.
+enum Coming {
+    /// Nothing.
+    Nothing,
+    /// Firings, from this instant on.
+    From(Instant),
+    /// Firings or ranges of skipped instants: it will have decided with its next pass.
+    Undecided,
+}
+
+async fn coming(
+    change: &Change,
+    schedule: &schedule::Model,
+    table: &Timetable,
+    now: Instant,
+) -> Result<Coming> {
+    if schedule.plan_at.is_none() || schedule.state == schedule::State::Paused {
+        return Ok(Coming::Nothing);
+    }
+    let trigger = triggers::get(change, schedule.project_id, schedule.trigger_id).await?;
+    if trigger.is_none_or(|trigger| trigger.state == State::Paused) {
+        return Ok(Coming::Nothing);
+    }
+    let policy = table.policy();
+    if policy.catch_up != CatchUp::All {
+        return Ok(Coming::Undecided);
+    }
+    let from = now.plus_ms(-policy.catch_up_window_ms);
+    Ok(Coming::From(from.max(schedule.planned_until.plus_ms(1))))
 }
 
 async fn make(
