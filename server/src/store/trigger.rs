@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use entity::trigger::{Column, Entity, Model, State};
 use entity::{
-    ActionId, Instant, ProjectId, TriggerId, TypedId, firing, schedule, trigger_version as version,
+    ActionId, Instant, ProjectId, TriggerId, TypedId, firing, schedule, schedule_calendar,
+    trigger_version as version,
 };
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, Condition, DbBackend, EntityTrait, IntoActiveModel,
-    PaginatorTrait, QueryFilter, QuerySelect,
+    PaginatorTrait, QueryFilter, QuerySelect, QueryTrait as _,
 };
 
 use super::page::{self, Sort, compare, compare_text};
@@ -183,10 +184,15 @@ pub async fn insert_version(change: &Change, row: version::Model) -> Result<()> 
     Ok(())
 }
 
-/// Replaces the row, but for its count of failures, which goes on meanwhile.
+/// Replaces the row, but for what the engine writes meanwhile: its count of failures, and that a
+/// test was used up or went.
 pub async fn set(change: &Change, row: &Model) -> Result<()> {
     let mut values = row.clone().into_active_model().reset_all();
     values.failures = ActiveValue::NotSet;
+    values.consumed_at = ActiveValue::NotSet;
+    if row.deleted_at.is_none() {
+        values.deleted_at = ActiveValue::NotSet;
+    }
     let done = Entity::update_many()
         .set(values)
         .filter(Column::Id.eq(row.id))
@@ -282,6 +288,16 @@ pub async fn delete_test(
         .col_expr(schedule::Column::DeletedAt, Expr::value(at.millis()))
         .filter(schedule::Column::TriggerId.eq(id))
         .filter(schedule::Column::DeletedAt.is_null())
+        .exec(db)
+        .await?;
+    // A calendar counts who refers to it.
+    let schedules = schedule::Entity::find()
+        .select_only()
+        .column(schedule::Column::Id)
+        .filter(schedule::Column::TriggerId.eq(id))
+        .into_query();
+    schedule_calendar::Entity::delete_many()
+        .filter(schedule_calendar::Column::ScheduleId.in_subquery(schedules))
         .exec(db)
         .await?;
     Ok(())
