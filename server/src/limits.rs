@@ -172,15 +172,19 @@ pub const DRAIN_SECS_MAX: u64 = 20;
 
 /// Longest period of a forecast: a year and a leap day.
 pub const FORECAST_PERIOD_MS_MAX: i64 = 366 * 86_400_000;
+/// How far ahead a forecast may end: what is said of a later day is more likely a wrong year, and
+/// whoever asks for it has all the days before it counted.
+pub const FORECAST_AHEAD_MS_MAX: i64 = 366 * 86_400_000;
 /// Shortest bucket: no schedule fires more often.
 pub const FORECAST_STEP_MS_MIN: i64 = 1_000;
 /// Buckets of one forecast: more than a chart has room for.
 pub const FORECAST_BUCKETS_MAX: usize = 1_000;
 /// Schedules that one forecast looks at, those that fire first; past it the forecast is marked.
 pub const FORECAST_SCHEDULES_MAX: usize = 10_000;
-/// Different cron expressions times buckets, about a microsecond each.
+/// Different cron expressions, and schedules with a policy, times buckets: about a microsecond each.
 pub const FORECAST_CELLS_MAX: usize = 1_000_000;
-/// Comparisons of instants with what schedules leave out that one forecast makes: half a second.
+/// Comparisons of instants with what schedules leave out that one forecast makes, in equal shares:
+/// half a second.
 pub const FORECAST_WORK_MAX: u64 = 10_000_000;
 /// Groups (bucket, trigger, cause) of stored firings that one forecast reads.
 pub const FORECAST_GROUPS_MAX: usize = 100_000;

@@ -92,6 +92,12 @@ impl Work {
         self.0 == 0
     }
 
+    /// How many are left.
+    #[must_use]
+    pub fn left(self) -> u64 {
+        self.0
+    }
+
     /// Takes the cost of one instant; whether there was so much.
     fn spend(&mut self, cost: u64) -> bool {
         let left = self.0.checked_sub(cost);
