@@ -111,6 +111,9 @@ pub const BACKFILL_STEP_INSTANTS_MAX: usize = 1_000;
 pub const OPERATIONS_RUNNING_MAX: u64 = 16;
 /// Operations that one pass takes a step of, of each project in turn.
 pub const OPERATION_STEPS_MAX: u64 = 64;
+/// Firings of a deleted trigger that one change cancels, in the deletion or after it: each has its
+/// event, with the payload, and the writer is everybody's.
+pub const TRIGGER_END_ROWS_MAX: usize = 256;
 /// Pace of an operation that waits for its firings.
 pub const OPERATION_MS: i64 = 250;
 /// How long an executor owns a firing without renewing.

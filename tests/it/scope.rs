@@ -39,6 +39,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("health::schema", "metrics, which name nobody"),
     ("health::oldest_waiting", "metrics, which name nobody"),
     ("health::unarmed", "metrics, which name nobody"),
+    ("trigger::ending", "the engine: deleted triggers of which much waited"),
     ("operation::running", "the engine: operations that go on"),
     ("overlap::claim", "the engine: ids that the queue handed out, of every project"),
     ("overlap::release", "the engine: slots of triggers that a change ended something of"),

@@ -25,7 +25,7 @@ use entity::{EventId, FiringId, Instant, ProjectId, ScheduleId, TriggerId, Typed
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, Value};
 
 use super::claim::{self, Claimed, Lease};
-use super::{Change, Store, due_of, sql};
+use super::{Change, Lock, Store, due_of, sql};
 use crate::clock::{Ids, stamped_at};
 use crate::domain::event::{Stamp, ended};
 use crate::domain::outbox::Notice;
@@ -73,6 +73,7 @@ pub async fn claim(
     firings: &[FiringId],
     lease: Lease,
 ) -> Result<Decided> {
+    change.lock(Lock::ClaimsShared).await?;
     let mut candidates = candidates(change, firings, lease.now, "").await?;
     if candidates.is_empty() {
         return Ok(Decided::default());

@@ -10,7 +10,7 @@ use entity::{
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, Condition, DbBackend, EntityTrait, IntoActiveModel,
-    PaginatorTrait, QueryFilter, QuerySelect, QueryTrait as _,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait as _,
 };
 
 use super::page::{self, Sort, compare, compare_text};
@@ -142,6 +142,30 @@ pub async fn limits(
     Ok(limits)
 }
 
+/// One trigger that was deleted and of which something is yet to be cancelled.
+pub async fn get_ending(
+    change: &Change,
+    project: ProjectId,
+    id: TriggerId,
+) -> Result<Option<Model>> {
+    let select = Entity::find_by_id(id)
+        .filter(Column::ProjectId.eq(project))
+        .filter(Column::State.eq(State::Ending));
+    Ok(select.one(change.tx()).await?)
+}
+
+/// Those of all projects, oldest first.
+pub async fn ending(store: &Store, rows_max: u64) -> Result<Vec<(ProjectId, TriggerId)>> {
+    let select = Entity::find()
+        .select_only()
+        .columns([Column::ProjectId, Column::Id])
+        // In the words of the index `trigger_ending`.
+        .filter(Expr::cust("trigger.state = 'ENDING'"))
+        .order_by_asc(Column::Id)
+        .limit(rows_max);
+    Ok(select.into_tuple().all(store.readers()).await?)
+}
+
 /// How many triggers that live name this action.
 pub async fn count_naming(change: &Change, project: ProjectId, action: ActionId) -> Result<u64> {
     Ok(live(project).filter(Column::ActionId.eq(action)).count(change.tx()).await?)
@@ -239,6 +263,18 @@ pub async fn set_failures(
         .col_expr(Column::Failures, Expr::value(failures))
         .filter(Column::Id.eq(id))
         .filter(Column::ProjectId.eq(project))
+        .exec(change.tx())
+        .await?;
+    Ok(())
+}
+
+/// Marks that nothing of a deleted trigger is left to cancel.
+pub async fn set_ended(change: &Change, project: ProjectId, id: TriggerId) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::State, Expr::value(State::Paused))
+        .filter(Column::Id.eq(id))
+        .filter(Column::ProjectId.eq(project))
+        .filter(Column::State.eq(State::Ending))
         .exec(change.tx())
         .await?;
     Ok(())
