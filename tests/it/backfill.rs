@@ -444,3 +444,116 @@ async fn a_range_in_which_too_much_is_left_out_is_refused() {
     let errors = refused(&app, "triggerBackfill", dry("03-01T20:49:00")).await;
     assert_snapshot!(lines(&errors), @"BAD_USER_INPUT until: expected a shorter range: the schedules leave out too much within it");
 }
+
+/// A trigger that posts, whose first request is held, and a backfill of it that skips.
+async fn skipping(app: &TestApp, from: &str, until: &str) -> (String, String, Receiver) {
+    let receiver = Receiver::start().await;
+    receiver.answer(Answer::status(204).held());
+    let stage = json!({ "name": "post", "config": { "http": { "url": receiver.url("/") } } });
+    let schedules = json!([{ "spec": cron("* * * * *") }]);
+    let action = json!({ "inline": { "stages": [stage] } });
+    let input = json!({ "name": "minutely", "schedules": schedules, "action": action });
+    let id = trigger(app, input).await;
+    let operation_id = backfill(app, with(range(&id, from, until), "overlap", json!("SKIP"))).await;
+    (id, operation_id, receiver)
+}
+
+/// A step of each operation, and what is due is claimed; nothing that runs is waited for.
+async fn step_and_claim(app: &TestApp) {
+    app.engine.operator.run_once().await.expect("a step");
+    loop {
+        app.app.queue().flush().await;
+        if app.engine.executor.run_once().await.expect("a claim").pulled == 0 {
+            return;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_it_skips_in_a_row_is_one_range_however_many_steps_it_takes() {
+    let app = TestApp::start().await;
+    let (id, operation_id, receiver) = skipping(&app, "03-01T00:00:00", "03-01T10:00:00").await;
+    step_and_claim(&app).await;
+    receiver.wait_for(1).await;
+    for _ in 0..5 {
+        step_and_claim(&app).await;
+    }
+    assert_snapshot!(operation(&app, &operation_id).await, @"BACKFILL RUNNING, 600 of 600 done, 600 made");
+    assert_snapshot!(lines(&past(&app, &id).await), @r"
+    03-01 00:00:00 EXECUTING, begun 03-02 10:00:00
+    03-01 00:01:00 - 03-01 09:59:00 SKIPPED OVERLAP x 599
+    ");
+    // Nothing is said of a range before it is over.
+    assert_snapshot!(lines(&log(&app, "firing.skipped").await), @"");
+    receiver.release();
+    app.engine.executor.idle().await;
+    app.work().await;
+    assert_snapshot!(operation(&app, &operation_id).await, @"BACKFILL COMPLETED, 600 of 600 done, 600 made");
+    assert_snapshot!(lines(&log(&app, "firing.skipped").await), @"firing.skipped: 599 instants were skipped: OVERLAP");
+    assert_snapshot!(lines(&made(&app, &operation_id).await), @r"
+    03-01T00:00:00Z COMPLETED
+    03-01T00:01:00Z SKIPPED
+    ");
+    // All of the range is missing still.
+    let input = range(&id, "03-01T00:00:00", "03-01T10:00:00");
+    let missing = with(input, "onlyMissing", json!(true));
+    let again = backfill(&app, missing).await;
+    app.work().await;
+    assert_snapshot!(operation(&app, &again).await, @"BACKFILL COMPLETED, 600 of 600 done, 599 made");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_firing_between_two_ranges_ends_the_first() {
+    let app = TestApp::start().await;
+    let (id, operation_id, receiver) = skipping(&app, "03-01T00:00:00", "03-01T05:00:00").await;
+    receiver.answer(Answer::status(204).held());
+    step_and_claim(&app).await;
+    receiver.wait_for(1).await;
+    // The first 200 are decided; the slot is free for the next.
+    receiver.release();
+    app.engine.executor.idle().await;
+    step_and_claim(&app).await;
+    receiver.wait_for(2).await;
+    app.engine.operator.run_once().await.expect("a step");
+    assert_snapshot!(lines(&past(&app, &id).await), @r"
+    03-01 00:00:00 COMPLETED, begun 03-02 10:00:00
+    03-01 00:01:00 - 03-01 03:19:00 SKIPPED OVERLAP x 199
+    03-01 03:20:00 EXECUTING, begun 03-02 10:00:00
+    03-01 03:21:00 - 03-01 04:59:00 SKIPPED OVERLAP x 99
+    ");
+    assert_snapshot!(lines(&log(&app, "firing.skipped").await), @"firing.skipped: 199 instants were skipped: OVERLAP");
+    let input = json!({ "id": operation_id });
+    done(&app, "operationCancel", "operation { status }", input).await;
+    assert_snapshot!(lines(&log(&app, "firing.skipped").await), @r"
+    firing.skipped: 199 instants were skipped: OVERLAP
+    firing.skipped: 99 instants were skipped: OVERLAP
+    ");
+    receiver.release();
+    app.engine.executor.idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_skipped_after_a_backfill_failed_is_told_by_the_sweeper() {
+    let app = TestApp::start().await;
+    let (id, operation_id, receiver) = skipping(&app, "03-01T00:00:00", "03-01T05:00:00").await;
+    app.engine.operator.run_once().await.expect("a step");
+    let query = "query($id: ID!) { trigger(by: { id: $id }) { schedules { id } } }";
+    let schedule = app.ask("trigger", query, json!({ "id": id })).await["schedules"][0].clone();
+    done(&app, "scheduleDelete", "deletedId", json!({ "id": schedule["id"] })).await;
+    // Some are over, so that there is room for a step, which finds that it cannot go on.
+    let query = "query($id: ID!) { operation(id: $id) { firings(first: 3) { nodes { id } } } }";
+    let found = app.ask("operation", query, json!({ "id": operation_id })).await;
+    for firing in list(&found["firings"]["nodes"]) {
+        done(&app, "firingCancel", "firing { id }", json!({ "id": firing["id"] })).await;
+    }
+    step_and_claim(&app).await;
+    receiver.wait_for(1).await;
+    assert!(operation(&app, &operation_id).await.starts_with("BACKFILL FAILED"));
+    assert_snapshot!(lines(&log(&app, "firing.skipped").await), @"");
+    app.engine.sweeper.run_once().await.expect("a sweep");
+    // As many as the log shows on a page, of 196.
+    let told = "firing.skipped: 1 instant was skipped: OVERLAP".to_owned();
+    assert_eq!(log(&app, "firing.skipped").await, vec![told; 100]);
+    receiver.release();
+    app.engine.executor.idle().await;
+}

@@ -47,6 +47,8 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("range::extend", "the engine: a range of a schedule that the caller has"),
     ("range::fold", "the engine: schedules of what it claimed"),
     ("range::unfolded", "the engine: what a claim left to fold"),
+    ("backfill::left_over", "the engine: what was skipped of backfills that had ended"),
+    ("backfill::end_left_over", "the engine: what was skipped of backfills that had ended"),
     ("plan::next_look", "the engine: the planner's clock"),
     ("plan::missed", "the engine: the planner's work"),
     ("plan::advance_due", "the engine: the planner's work"),

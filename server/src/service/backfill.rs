@@ -30,7 +30,8 @@ use crate::limits::{
     BACKFILL_WORK_MAX, FIRING_KEPT_MS, PLAN_WORK_MAX,
 };
 use crate::store::{
-    Change, Lock, Origin, operation as store, schedule as schedules, timetable, trigger as triggers,
+    Change, Lock, Origin, backfill as ranges, operation as store, schedule as schedules, timetable,
+    trigger as triggers,
 };
 
 /// A range to fire for.
@@ -120,7 +121,7 @@ pub async fn begin(
                 which: input.which,
                 overlap,
             };
-            let position = Position { schedule: 0, next: input.from };
+            let position = Position { schedule: 0, next: input.from, open: ranges::Open::new() };
             let row = row::Model {
                 id: app.ids().make(),
                 project_id: caller.project,
@@ -178,10 +179,13 @@ struct Asked {
 
 /// How far it has come, as it is stored: the instants of the schedules before this one, and of this
 /// one before `next`, are done.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Position {
     schedule: usize,
     next: Instant,
+    /// The ranges of skipped instants that may go on.
+    #[serde(default)]
+    open: ranges::Open,
 }
 
 /// The schedules of a range with their timetables.
@@ -273,20 +277,32 @@ async fn advance(app: &App, change: &Change, mut row: row::Model, now: Instant) 
     let project = row.project_id;
     let asked: Asked = from_text(&row.input)?;
     let mut position: Position = from_text(&row.position)?;
+    // What comes before the next instant is decided once nothing of it waits.
+    let folded = fold(app, change, &row, &asked, &mut position).await?;
     let open = store::count_open(change, project, row.id).await?;
     let open = usize::try_from(open).unwrap_or(usize::MAX);
     let Some(id) = asked.schedules.get(position.schedule).copied() else {
+        row.position = to_text(&position)?;
         if open == 0 {
             let belfry = Caller::belfry(project);
+            end_ranges(app, change, &row).await?;
             operation::end(app, change, &belfry, row, Status::Completed, now).await?;
+        } else if folded == Folded::Some {
+            store::set(change, &row).await?;
         }
         return Ok(0);
     };
     let room = BACKFILL_OPEN_MAX.saturating_sub(open);
     if room == 0 {
+        if folded == Folded::Some {
+            row.position = to_text(&position)?;
+            store::set(change, &row).await?;
+        }
         return Ok(0);
     }
     let Some(schedule) = schedules::get(change, project, id).await? else {
+        row.position = to_text(&position)?;
+        end_ranges(app, change, &row).await?;
         row.error = Some(format!("{id} was deleted"));
         operation::end(app, change, &Caller::belfry(project), row, Status::Failed, now).await?;
         return Ok(0);
@@ -298,7 +314,11 @@ async fn advance(app: &App, change: &Change, mut row: row::Model, now: Instant) 
         (Which::Missing, Some(table)) => {
             let found = missing(change, &schedule, table, &looked, now).await?;
             // The planner is about to say what becomes of them.
-            let Some(found) = found else { return Ok(0) };
+            let Some(found) = found else {
+                row.position = to_text(&position)?;
+                store::set(change, &row).await?;
+                return Ok(0);
+            };
             found
         }
         _ => looked.clone(),
@@ -314,11 +334,40 @@ async fn advance(app: &App, change: &Change, mut row: row::Model, now: Instant) 
     let ended = if is_over { searched } else { last.copied() };
     position = match ended {
         Some(last) => Position { next: last.plus_ms(1), ..position },
-        None => Position { schedule: position.schedule + 1, next: asked.from },
+        None => Position { schedule: position.schedule + 1, next: asked.from, ..position },
     };
     row.position = to_text(&position)?;
     store::set(change, &row).await?;
     Ok(passed)
+}
+
+/// Ends the ranges of an operation that ends.
+pub(super) async fn end_ranges(app: &App, change: &Change, row: &row::Model) -> Result<()> {
+    let asked: Asked = from_text(&row.input)?;
+    let position: Position = from_text(&row.position)?;
+    let open = ranges::fold(change, app.ids(), row, &asked.schedules, &position.open).await?;
+    ranges::close(change, app.ids(), row, &open).await
+}
+
+/// Whether the open ranges are others than before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Folded {
+    Nothing,
+    Some,
+}
+
+/// Joins what was skipped into ranges.
+async fn fold(
+    app: &App,
+    change: &Change,
+    row: &row::Model,
+    asked: &Asked,
+    position: &mut Position,
+) -> Result<Folded> {
+    let open = ranges::fold(change, app.ids(), row, &asked.schedules, &position.open).await?;
+    let folded = if open == position.open { Folded::Nothing } else { Folded::Some };
+    position.open = open;
+    Ok(folded)
 }
 
 /// Those of `looked` that have no firing which was, is or will be executed. Of what is so old that

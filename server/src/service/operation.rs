@@ -6,7 +6,7 @@ use entity::{Instant, OperationId, ProjectId};
 use futures_util::FutureExt as _;
 
 use super::audit::{self, What};
-use super::{Caller, Scope, firing};
+use super::{Caller, Scope, backfill, firing};
 use crate::app::App;
 use crate::domain::page::{Page, Slice};
 use crate::error::{Error, Result};
@@ -36,6 +36,7 @@ pub async fn cancel(app: &App, caller: &Caller, id: OperationId) -> Result<row::
             for waiting in store::get_waiting(change, caller.project, id).await? {
                 firing::cancel_one(&app, change, &caller, &waiting, now).await?;
             }
+            backfill::end_ranges(&app, change, &row).await?;
             end(&app, change, &caller, row, Status::Cancelled, now).await
         }
         .boxed()

@@ -32,6 +32,7 @@ use crate::metrics::commit_seconds;
 pub mod action;
 pub mod api_key;
 pub mod attempt;
+pub mod backfill;
 mod bulk;
 pub mod calendar;
 pub mod claim;

@@ -19,6 +19,10 @@ use crate::error::Result;
 pub const SORT: Sort<Column> =
     Sort { code: 0, key: None, id: Column::Id, is_descending: true, is_key_unique: false };
 
+/// What a firing came to that was never executed to its end, and will not be.
+pub(super) const GONE: [firing::Status; 3] =
+    [firing::Status::Skipped, firing::Status::Cancelled, firing::Status::Abandoned];
+
 /// Which operations a list shows; every set condition must hold.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -127,8 +131,6 @@ pub async fn get_present(
     (from, until): (Instant, Instant),
 ) -> Result<Vec<Instant>> {
     use firing::Column as C;
-    const GONE: [firing::Status; 3] =
-        [firing::Status::Skipped, firing::Status::Cancelled, firing::Status::Abandoned];
     let mut present = Vec::new();
     // Written out, each in the words of an index of its own.
     for cause in ["firing.cause = 'SCHEDULE'", "firing.cause = 'BACKFILL'"] {

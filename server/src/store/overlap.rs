@@ -89,7 +89,7 @@ pub async fn claim(
     let verdicts = Verdicts::of(&candidates, &mut slots);
     cancel(change, ids, &verdicts.cancel, lease.now).await?;
     buffer(change, &verdicts.buffer).await?;
-    skip(change, ids, &verdicts.skip, lease.now).await?;
+    skip(change, &verdicts.skip, lease.now).await?;
     let is_planned = |one: &&(Candidate, Reason)| one.0.cause == Cause::Schedule;
     let skipped = verdicts.skip.iter().filter(is_planned).map(|(one, _)| *one).collect();
     let claimed = claim::claim_decided(change, &verdicts.run, lease).await?;
@@ -281,15 +281,9 @@ async fn buffer(change: &Change, buffered: &[(Candidate, FiringId)]) -> Result<(
     Ok(())
 }
 
-/// Skips. An instant of a schedule is a range of its own until it is folded, and marked as such by
-/// its `blocked_by`; one of a backfill stays alone.
-async fn skip(
-    change: &Change,
-    ids: &Ids,
-    skipped: &[(Candidate, Reason)],
-    now: Instant,
-) -> Result<()> {
-    let mut events = Vec::new();
+/// Skips. Each instant is a range of its own until it is folded, with its event then, and marked as
+/// such by its `blocked_by`.
+async fn skip(change: &Change, skipped: &[(Candidate, Reason)], now: Instant) -> Result<()> {
     for reason in [Reason::Overlap, Reason::BufferFull] {
         let firings: Vec<FiringId> =
             skipped.iter().filter(|(_, why)| *why == reason).map(|(one, _)| one.id).collect();
@@ -298,23 +292,17 @@ async fn skip(
         }
         let sql = "UPDATE firing SET status = 'SKIPPED', reason = ?, finished_at = ?, \
                    range_from = nominal_at, range_until = nominal_at, range_count = 1, \
-                   blocked_by = CASE WHEN cause = 'SCHEDULE' THEN id END WHERE id {ids} \
-                   RETURNING *, (SELECT name FROM trigger WHERE trigger.id = firing.trigger_id) \
-                   AS trigger_name";
+                   blocked_by = id WHERE id {ids} RETURNING id, project_id";
         let values = [reason.as_str().into(), now.millis().into()];
         let rows = change.tx().query_all_raw(over(change, sql, values, &firings)).await?;
         let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
         change.count(|tally| tally.skipped.push((reason.as_str(), count)));
         for row in &rows {
-            let trigger: Option<String> = row.try_get("", "trigger_name")?;
-            let firing = Model::from_query_result(row, "")?;
-            change.notify(Notice::Changed(firing.project_id, firing.id));
-            if firing.cause == Cause::Backfill {
-                events.push(end_event(ids, &firing, Status::Skipped, trigger.as_deref()));
-            }
+            let (project, id) = (row.try_get("", "project_id")?, row.try_get("", "id")?);
+            change.notify(Notice::Changed(project, id));
         }
     }
-    super::event::insert(change, events).await
+    Ok(())
 }
 
 fn end_event(ids: &Ids, firing: &Model, status: Status, trigger: Option<&str>) -> event::Model {
