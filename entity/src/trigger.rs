@@ -59,6 +59,8 @@ pub enum State {
     Active,
     /// They do not; API firings and timers still do.
     Paused,
+    /// It was deleted, and what was accepted for it is being cancelled: nothing of it begins.
+    Ending,
 }
 
 /// What becomes of a planned firing while an earlier one of the same trigger runs.

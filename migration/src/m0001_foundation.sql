@@ -87,6 +87,8 @@ CREATE TABLE trigger (
 CREATE UNIQUE INDEX trigger_name ON trigger (project_id, name) WHERE deleted_at IS NULL;
 CREATE INDEX trigger_list ON trigger (project_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX trigger_action ON trigger (action_id) WHERE deleted_at IS NULL;
+-- The few that were deleted while much waited, until all of it is cancelled.
+CREATE INDEX trigger_ending ON trigger (id) WHERE state = 'ENDING';
 
 CREATE TABLE trigger_version (
     trigger_id     {uuid}  NOT NULL REFERENCES trigger (id),

@@ -105,6 +105,9 @@ pub const PAUSE_AFTER_FAILURES_MAX: i32 = 1_000;
 /// Instants of one backfill: a year of a minutely schedule and as much again; more is better asked
 /// for in parts, of which each can be looked at.
 pub const BACKFILL_INSTANTS_MAX: u64 = 1_000_000;
+/// How far back a backfill may look for what is missing: firings are kept for [`FIRING_KEPT_MS`],
+/// and a day less is still known a day later, when the operation comes to it.
+pub const BACKFILL_MISSING_MS_MAX: i64 = FIRING_KEPT_MS - 86_400_000;
 /// Firings of one backfill that are not over at a time: enough to keep the slots of a process busy,
 /// and few enough that what planned firings wait behind stays short. Less than [`BUFFERED_MAX`], so
 /// that none is skipped for want of room.
@@ -113,8 +116,11 @@ pub const BACKFILL_OPEN_MAX: usize = 200;
 pub const BACKFILL_STEP_INSTANTS_MAX: usize = 1_000;
 /// Operations of one project that go on at a time: each is looked at several times a second.
 pub const OPERATIONS_RUNNING_MAX: u64 = 16;
-/// Operations that one pass takes a step of, the oldest first.
+/// Operations that one pass takes a step of, of each project in turn.
 pub const OPERATION_STEPS_MAX: u64 = 64;
+/// Firings of a deleted trigger that one change cancels, in the deletion or after it: each has its
+/// event, with the payload, and the writer is everybody's.
+pub const TRIGGER_END_ROWS_MAX: usize = 256;
 /// Pace of an operation that waits for its firings.
 pub const OPERATION_MS: i64 = 250;
 /// How long an executor owns a firing without renewing.
@@ -176,15 +182,19 @@ pub const DRAIN_SECS_MAX: u64 = 20;
 
 /// Longest period of a forecast: a year and a leap day.
 pub const FORECAST_PERIOD_MS_MAX: i64 = 366 * 86_400_000;
+/// How far ahead a forecast may end: what is said of a later day is more likely a wrong year, and
+/// whoever asks for it has all the days before it counted.
+pub const FORECAST_AHEAD_MS_MAX: i64 = 366 * 86_400_000;
 /// Shortest bucket: no schedule fires more often.
 pub const FORECAST_STEP_MS_MIN: i64 = 1_000;
 /// Buckets of one forecast: more than a chart has room for.
 pub const FORECAST_BUCKETS_MAX: usize = 1_000;
 /// Schedules that one forecast looks at, those that fire first; past it the forecast is marked.
 pub const FORECAST_SCHEDULES_MAX: usize = 10_000;
-/// Different cron expressions times buckets, about a microsecond each.
+/// Different cron expressions, and schedules with a policy, times buckets: about a microsecond each.
 pub const FORECAST_CELLS_MAX: usize = 1_000_000;
-/// Comparisons of instants with what schedules leave out that one forecast makes: half a second.
+/// Comparisons of instants with what schedules leave out that one forecast makes, in equal shares:
+/// half a second.
 pub const FORECAST_WORK_MAX: u64 = 25_000_000;
 /// Groups (bucket, trigger, cause) of stored firings that one forecast reads.
 pub const FORECAST_GROUPS_MAX: usize = 100_000;

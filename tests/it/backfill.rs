@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use belfry::engine::operator::Report;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 use tests::{Answer, Receiver};
 
 use crate::TestApp;
-use crate::operation::{ask, cron, done, every, lines, list, log, past, refused, scheduled, text};
+use crate::operation::{
+    ask, cron, done, every, lines, list, log, past, refused, scheduled, text, trigger,
+};
+use crate::project::tenant;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const BEGUN: &str = "operation { id } total first last";
@@ -304,4 +308,252 @@ async fn a_repeat_with_the_key_begins_nothing_new_and_lists_tell_operations_apar
         (&json!("Operation"), &json!(10))
     );
     assert_eq!(node["trigger"]["name"], "minutely");
+}
+
+/// A project with a trigger of its own, and so many operations that go on and have nothing to do.
+async fn stuck(app: &mut TestApp, name: &str, operations: usize) {
+    let (caller, _) = tenant(app, name, json!({})).await;
+    let own = std::mem::replace(&mut app.caller, caller);
+    let (id, _) = scheduled(app, "hourly", cron("0 * * * *")).await;
+    for _ in 0..operations {
+        // Its one firing is never executed.
+        backfill(app, range(&id, "03-01T00:00:00", "03-01T01:00:00")).await;
+    }
+    app.caller = own;
+}
+
+#[tokio::test]
+async fn operations_that_do_not_get_on_delay_no_other_project() {
+    let mut app = TestApp::start().await;
+    for name in ["a", "b", "c", "d"] {
+        stuck(&mut app, name, 16).await;
+    }
+    let (id, _) = scheduled(&app, "minutely", cron("* * * * *")).await;
+    let operation_id = backfill(&app, range(&id, "03-01T00:00:00", "03-01T10:00:00")).await;
+    // 65 go on, and one pass takes 64 steps.
+    let step = async || app.engine.operator.run_once().await.expect("a step");
+    assert_eq!(step().await, Report { operations: 64, worked_off: 63 + OPEN_MAX });
+    assert_snapshot!(operation(&app, &operation_id).await, @"BACKFILL RUNNING, 200 of 600 done, 200 made");
+    // Of the project whose last one was left out, that one is among the next.
+    assert_eq!(step().await, Report { operations: 64, worked_off: 1 });
+}
+
+#[tokio::test]
+async fn more_projects_than_one_pass_serves_come_in_turn() {
+    let mut app = TestApp::start().await;
+    for index in 0..64 {
+        stuck(&mut app, &format!("p{index}"), 2).await;
+    }
+    // One more than a pass takes steps.
+    stuck(&mut app, "last", 2).await;
+    let mut worked_off = Vec::new();
+    for _ in 0..5 {
+        worked_off.push(app.engine.operator.run_once().await.expect("a step").worked_off);
+    }
+    assert_eq!(worked_off.iter().sum::<usize>(), 130, "{worked_off:?}");
+}
+
+#[tokio::test]
+async fn what_the_planner_has_yet_to_catch_up_is_not_missing() {
+    let app = TestApp::start().await;
+    let schedules = json!([{ "spec": cron("* * * * *"), "policy": { "catchUp": "ALL" } }]);
+    let input = json!({ "name": "minutely", "overlap": "ALLOW", "schedules": schedules });
+    let id = trigger(&app, input).await;
+    app.pass(23 * HOUR);
+    // The planner makes 1,000 of 1,380 firings in its first step.
+    app.engine.planner.run_once().await.expect("planning");
+    let input = range(&id, "03-02T10:01:00", "03-03T09:00:00");
+    let operation_id = backfill(&app, with(input, "onlyMissing", json!(true))).await;
+    for _ in 0..3 {
+        app.engine.operator.run_once().await.expect("a step");
+    }
+    assert_snapshot!(operation(&app, &operation_id).await, @"BACKFILL COMPLETED, 1379 of 1379 done, 0 made");
+    for _ in 0..3 {
+        app.advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!(past(&app, &id).await.len(), 1_380);
+}
+
+#[tokio::test]
+async fn what_the_planner_is_about_to_skip_is_missing_once_it_did() {
+    let app = TestApp::start().await;
+    let (id, _) = scheduled(&app, "hourly", cron("0 * * * *")).await;
+    app.pass(3 * HOUR);
+    let input = range(&id, "03-02T10:30:00", "03-02T13:00:00");
+    let operation_id = backfill(&app, with(input, "onlyMissing", json!(true))).await;
+    // Nobody knows yet which of them fires.
+    app.engine.operator.run_once().await.expect("a step");
+    assert_snapshot!(operation(&app, &operation_id).await, @"BACKFILL RUNNING, 0 of 2 done, 0 made");
+    app.work().await;
+    assert_snapshot!(operation(&app, &operation_id).await, @"BACKFILL COMPLETED, 2 of 2 done, 2 made");
+    assert_snapshot!(lines(&past(&app, &id).await), @r"
+    03-02 11:00:00 - 03-02 12:00:00 SKIPPED CATCH_UP x 2
+    03-02 11:00:00 COMPLETED, begun 03-02 13:00:00
+    03-02 12:00:00 COMPLETED, begun 03-02 13:00:00
+    03-02 13:00:00 COMPLETED
+    ");
+}
+
+#[tokio::test]
+async fn what_is_missing_is_known_as_far_back_as_firings_are_kept() {
+    let app = TestApp::start().await;
+    let (id, _) = scheduled(&app, "daily", cron("0 12 * * *")).await;
+    // 29 days: a day less than firings are kept.
+    let missing = |from: &str| with(range(&id, from, "02-03T00:00:00"), "onlyMissing", json!(true));
+    let begun = done(&app, "triggerBackfill", "total", missing("02-01T10:00:00")).await;
+    assert_eq!(begun["total"], 2);
+    let errors = refused(&app, "triggerBackfill", missing("02-01T09:59:59.999")).await;
+    assert_snapshot!(lines(&errors), @"BAD_USER_INPUT from: expected at most 29 days ago with onlyMissing, 2026-02-01T10:00:00Z or later: of what is older nobody knows whether it fired");
+    // All of it may be asked for.
+    backfill(&app, range(&id, "02-01T09:59:59.999", "02-03T00:00:00")).await;
+}
+
+#[tokio::test]
+async fn what_may_have_been_deleted_since_a_backfill_began_is_not_missing() {
+    let app = TestApp::start().await;
+    let (id, _) = scheduled(&app, "daily", cron("0 12 * * *")).await;
+    let input = range(&id, "02-02T00:00:00", "02-05T00:00:00");
+    let operation_id = backfill(&app, with(input, "onlyMissing", json!(true))).await;
+    // Nobody takes a step before firings of the first instant are 30 days old.
+    app.pass(66 * HOUR);
+    app.work().await;
+    assert_snapshot!(operation(&app, &operation_id).await, @"BACKFILL COMPLETED, 3 of 3 done, 2 made");
+    assert_snapshot!(lines(&made(&app, &operation_id).await), @r"
+    02-03T12:00:00Z COMPLETED
+    02-04T12:00:00Z COMPLETED
+    ");
+}
+
+#[tokio::test]
+async fn a_range_in_which_too_much_is_left_out_is_refused() {
+    let app = TestApp::start().await;
+    let expressions = vec![json!({ "cron": "* * * * *" }); 20];
+    let mut calendars = Vec::new();
+    for index in 0..10 {
+        let input = json!({ "name": format!("c{index}"), "entries": expressions });
+        let made = done(&app, "calendarSet", "calendar { id }", input).await;
+        calendars.push(made["calendar"]["id"].clone());
+    }
+    let schedules = json!([{ "spec": cron("* * * * *"),
+        "policy": { "onlyCalendarIds": calendars } }]);
+    let id = trigger(&app, json!({ "name": "kept", "schedules": schedules })).await;
+    // Each instant costs 4,000 comparisons, and 5,000,000 are too many.
+    let dry = |until: &str| with(range(&id, "03-01T00:00:00", until), "dryRun", json!(true));
+    let begun = done(&app, "triggerBackfill", "total", dry("03-01T20:48:00")).await;
+    assert_eq!(begun["total"], 1_248);
+    let errors = refused(&app, "triggerBackfill", dry("03-01T20:49:00")).await;
+    assert_snapshot!(lines(&errors), @"BAD_USER_INPUT until: expected a shorter range: the schedules leave out too much within it");
+}
+
+/// A trigger that posts, whose first request is held, and a backfill of it that skips.
+async fn skipping(app: &TestApp, from: &str, until: &str) -> (String, String, Receiver) {
+    let receiver = Receiver::start().await;
+    receiver.answer(Answer::status(204).held());
+    let stage = json!({ "name": "post", "config": { "http": { "url": receiver.url("/") } } });
+    let schedules = json!([{ "spec": cron("* * * * *") }]);
+    let action = json!({ "inline": { "stages": [stage] } });
+    let input = json!({ "name": "minutely", "schedules": schedules, "action": action });
+    let id = trigger(app, input).await;
+    let operation_id = backfill(app, with(range(&id, from, until), "overlap", json!("SKIP"))).await;
+    (id, operation_id, receiver)
+}
+
+/// A step of each operation, and what is due is claimed; nothing that runs is waited for.
+async fn step_and_claim(app: &TestApp) {
+    app.engine.operator.run_once().await.expect("a step");
+    loop {
+        app.app.queue().flush().await;
+        if app.engine.executor.run_once().await.expect("a claim").pulled == 0 {
+            return;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_it_skips_in_a_row_is_one_range_however_many_steps_it_takes() {
+    let app = TestApp::start().await;
+    let (id, operation_id, receiver) = skipping(&app, "03-01T00:00:00", "03-01T10:00:00").await;
+    step_and_claim(&app).await;
+    receiver.wait_for(1).await;
+    for _ in 0..5 {
+        step_and_claim(&app).await;
+    }
+    assert_snapshot!(operation(&app, &operation_id).await, @"BACKFILL RUNNING, 600 of 600 done, 600 made");
+    assert_snapshot!(lines(&past(&app, &id).await), @r"
+    03-01 00:00:00 EXECUTING, begun 03-02 10:00:00
+    03-01 00:01:00 - 03-01 09:59:00 SKIPPED OVERLAP x 599
+    ");
+    // Nothing is said of a range before it is over.
+    assert_snapshot!(lines(&log(&app, "firing.skipped").await), @"");
+    receiver.release();
+    app.engine.executor.idle().await;
+    app.work().await;
+    assert_snapshot!(operation(&app, &operation_id).await, @"BACKFILL COMPLETED, 600 of 600 done, 600 made");
+    assert_snapshot!(lines(&log(&app, "firing.skipped").await), @"firing.skipped: 599 instants were skipped: OVERLAP");
+    assert_snapshot!(lines(&made(&app, &operation_id).await), @r"
+    03-01T00:00:00Z COMPLETED
+    03-01T00:01:00Z SKIPPED
+    ");
+    // All of the range is missing still.
+    let input = range(&id, "03-01T00:00:00", "03-01T10:00:00");
+    let missing = with(input, "onlyMissing", json!(true));
+    let again = backfill(&app, missing).await;
+    app.work().await;
+    assert_snapshot!(operation(&app, &again).await, @"BACKFILL COMPLETED, 600 of 600 done, 599 made");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_firing_between_two_ranges_ends_the_first() {
+    let app = TestApp::start().await;
+    let (id, operation_id, receiver) = skipping(&app, "03-01T00:00:00", "03-01T05:00:00").await;
+    receiver.answer(Answer::status(204).held());
+    step_and_claim(&app).await;
+    receiver.wait_for(1).await;
+    // The first 200 are decided; the slot is free for the next.
+    receiver.release();
+    app.engine.executor.idle().await;
+    step_and_claim(&app).await;
+    receiver.wait_for(2).await;
+    app.engine.operator.run_once().await.expect("a step");
+    assert_snapshot!(lines(&past(&app, &id).await), @r"
+    03-01 00:00:00 COMPLETED, begun 03-02 10:00:00
+    03-01 00:01:00 - 03-01 03:19:00 SKIPPED OVERLAP x 199
+    03-01 03:20:00 EXECUTING, begun 03-02 10:00:00
+    03-01 03:21:00 - 03-01 04:59:00 SKIPPED OVERLAP x 99
+    ");
+    assert_snapshot!(lines(&log(&app, "firing.skipped").await), @"firing.skipped: 199 instants were skipped: OVERLAP");
+    let input = json!({ "id": operation_id });
+    done(&app, "operationCancel", "operation { status }", input).await;
+    assert_snapshot!(lines(&log(&app, "firing.skipped").await), @r"
+    firing.skipped: 199 instants were skipped: OVERLAP
+    firing.skipped: 99 instants were skipped: OVERLAP
+    ");
+    receiver.release();
+    app.engine.executor.idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_skipped_after_a_backfill_failed_is_told_by_the_sweeper() {
+    let app = TestApp::start().await;
+    let (id, operation_id, receiver) = skipping(&app, "03-01T00:00:00", "03-01T05:00:00").await;
+    app.engine.operator.run_once().await.expect("a step");
+    let query = "query($id: ID!) { trigger(by: { id: $id }) { schedules { id } } }";
+    let schedule = app.ask("trigger", query, json!({ "id": id })).await["schedules"][0].clone();
+    done(&app, "scheduleDelete", "deletedId", json!({ "id": schedule["id"] })).await;
+    // Some are over, so that there is room for a step, which finds that it cannot go on.
+    let query = "query($id: ID!) { operation(id: $id) { firings(first: 3) { nodes { id } } } }";
+    let found = app.ask("operation", query, json!({ "id": operation_id })).await;
+    for firing in list(&found["firings"]["nodes"]) {
+        done(&app, "firingCancel", "firing { id }", json!({ "id": firing["id"] })).await;
+    }
+    step_and_claim(&app).await;
+    receiver.wait_for(1).await;
+    assert!(operation(&app, &operation_id).await.starts_with("BACKFILL FAILED"));
+    assert_snapshot!(lines(&log(&app, "firing.skipped").await), @"");
+    app.engine.sweeper.run_once().await.expect("a sweep");
+    // As many as the log shows on a page, of 196.
+    let told = "firing.skipped: 1 instant was skipped: OVERLAP".to_owned();
+    assert_eq!(log(&app, "firing.skipped").await, vec![told; 100]);
+    receiver.release();
+    app.engine.executor.idle().await;
 }

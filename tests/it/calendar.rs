@@ -111,3 +111,31 @@ async fn a_calendar_is_read_as_it_was_written() {
     let read = ask(&app, "calendar", query, json!({ "id": calendar["id"] })).await;
     assert_snapshot!(read, @r#"{"entries":[{"cron":null,"dates":{"from":"2026-12-24","until":"2026-12-24"},"period":null},{"cron":null,"dates":{"from":"2027-01-01","until":"2027-01-06"},"period":null},{"cron":null,"dates":null,"period":{"from":"2026-03-02T09:00:00Z","until":"2026-03-02T10:00:00Z"}},{"cron":"* * * * SAT,SUN","dates":null,"period":null}],"name":"quiet","timeZone":"UTC","version":1}"#);
 }
+
+/// What adds so many schedules that refer to a calendar, to a trigger of its own.
+fn schedules(name: &str, calendar: &Value, count: usize) -> Value {
+    let schedule = json!({ "spec": { "at": "2026-12-01T10:00:00Z" },
+        "policy": { "excludeCalendarIds": [calendar] } });
+    json!({ "name": name, "schedules": vec![schedule; count] })
+}
+
+#[tokio::test]
+async fn a_thousand_schedules_refer_to_a_calendar_and_test_triggers_give_their_place_back() {
+    let app = TestApp::start().await;
+    let calendar = set(&app, json!([{ "date": "2026-12-24" }])).await["id"].clone();
+    let create = async |input| done(&app, "triggerCreate", "trigger { id }", input).await;
+    for index in 0..19 {
+        create(schedules(&format!("t{index}"), &calendar, 50)).await;
+    }
+    create(schedules("last", &calendar, 49)).await;
+    let mut trial = schedules("trial", &calendar, 1);
+    trial["isTest"] = json!(true);
+    let trial = create(trial).await["trigger"]["id"].clone();
+    let past = schedules("past", &calendar, 1);
+    let errors = refused(&app, "triggerCreate", past.clone()).await;
+    assert_snapshot!(lines(&errors), @"BAD_USER_INPUT schedules.0.policy.excludeCalendarIds.0: expected at most 1000 schedules of a calendar");
+    done(&app, "triggerFire", "firing { id }", json!({ "triggerId": trial })).await;
+    app.work().await;
+    create(past).await;
+    assert_eq!(refused(&app, "triggerCreate", schedules("more", &calendar, 1)).await, errors);
+}

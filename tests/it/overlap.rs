@@ -6,6 +6,7 @@ use belfry::store::Origin;
 use entity::FiringId;
 use futures_util::FutureExt as _;
 use insta::assert_snapshot;
+use sea_orm::{ConnectionTrait as _, Database};
 use serde_json::{Value, json};
 use tests::{Answer, Receiver};
 
@@ -396,4 +397,103 @@ async fn what_waits_for_somebody_who_is_gone_is_found_by_the_sweeper() {
     03-02 10:01:00 COMPLETED
     03-02 10:03:00 COMPLETED
     ");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_when_overlap_is_allowed_waits_no_longer() {
+    let app = TestApp::start().await;
+    let (id, receiver) = minutely(&app, "BUFFER_ALL", 4).await;
+    minute(&app).await;
+    receiver.wait_for(1).await;
+    for _ in 0..2 {
+        minute(&app).await;
+    }
+    let input = json!({ "id": id, "overlap": "ALLOW" });
+    done(&app, "triggerUpdate", "trigger { id }", input).await;
+    start_what_is_due(&app).await;
+    receiver.wait_for(3).await;
+    minute(&app).await;
+    receiver.wait_for(4).await;
+    assert_snapshot!(shown(&app, &id).await, @r"
+    03-02 10:01:00 EXECUTING
+    03-02 10:02:00 EXECUTING, begun 03-02 10:03:00
+    03-02 10:03:00 EXECUTING
+    03-02 10:04:00 EXECUTING
+    ");
+    for _ in 0..4 {
+        receiver.release();
+    }
+    app.engine.executor.idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_buffered_while_overlap_becomes_allowed_is_found_by_the_sweeper() {
+    let app = TestApp::start().await;
+    let (id, receiver) = minutely(&app, "BUFFER_ALL", 3).await;
+    minute(&app).await;
+    receiver.wait_for(1).await;
+    for _ in 0..2 {
+        minute(&app).await;
+    }
+    // As if whoever buffered had read the policy before the edit, and committed after it.
+    let db = Database::connect(app.database_url()).await.expect("the database");
+    let sql = "UPDATE trigger SET overlap = 'ALLOW'";
+    db.execute_unprepared(sql).await.expect("an edit");
+    start_what_is_due(&app).await;
+    receiver.wait_for(3).await;
+    assert_snapshot!(shown(&app, &id).await, @r"
+    03-02 10:01:00 EXECUTING
+    03-02 10:02:00 EXECUTING, begun 03-02 10:03:00
+    03-02 10:03:00 EXECUTING
+    ");
+    for _ in 0..3 {
+        receiver.release();
+    }
+    app.engine.executor.idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_keeps_its_turn_under_any_other_policy() {
+    for policy in ["SKIP", "BUFFER_ONE", "CANCEL_OTHER"] {
+        let app = TestApp::start().await;
+        let (id, receiver) = minutely(&app, "BUFFER_ALL", 1).await;
+        minute(&app).await;
+        receiver.wait_for(1).await;
+        for _ in 0..2 {
+            minute(&app).await;
+        }
+        let input = json!({ "id": id, "overlap": policy });
+        done(&app, "triggerUpdate", "trigger { id }", input).await;
+        start_what_is_due(&app).await;
+        receiver.release();
+        app.engine.executor.idle().await;
+        app.work().await;
+        let expected = "03-02 10:01:00 COMPLETED\n\
+            03-02 10:02:00 COMPLETED, begun 03-02 10:03:00\n03-02 10:03:00 COMPLETED";
+        assert_eq!(shown(&app, &id).await, expected, "{policy}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backfill_does_not_wait_for_planned_firings_that_may_overlap() {
+    let app = TestApp::start().await;
+    let (id, receiver) = minutely(&app, "ALLOW", 3).await;
+    minute(&app).await;
+    receiver.wait_for(1).await;
+    let input = json!({ "triggerId": id, "overlap": "BUFFER_ALL",
+        "from": "2026-03-02T09:00:00Z", "until": "2026-03-02T09:02:00Z" });
+    done(&app, "triggerBackfill", "operation { id }", input).await;
+    app.engine.operator.run_once().await.expect("a step");
+    start_what_is_due(&app).await;
+    receiver.wait_for(2).await;
+    assert_snapshot!(shown(&app, &id).await, @r"
+    03-02 09:00:00 EXECUTING, begun 03-02 10:01:00
+    03-02 10:01:00 EXECUTING
+    03-02 09:01:00 waits
+    ");
+    receiver.release();
+    receiver.release();
+    receiver.release();
+    app.work().await;
+    app.engine.executor.idle().await;
 }

@@ -12,6 +12,8 @@ use crate::story::{fire, fire_with, firing, log, posting, status, text, timer, t
 
 const REPLAY: &str = "mutation($input: FiringReplayInput!) {
     firingReplay(input: $input) { firing { id } userErrors { code field message } } }";
+const START: &str = "mutation($input: TimersStartInput!) {
+    timersStart(input: $input) { timers { id } userErrors { code field message } } }";
 const SKIP: &str = "mutation($input: FiringSkipInput!) {
     firingSkip(input: $input) { firing { id } userErrors { code field message } } }";
 
@@ -162,4 +164,20 @@ async fn the_file_gives_the_space_of_deleted_rows_back() {
     let (after, free) =
         (number(&app, "PRAGMA page_count").await, number(&app, "PRAGMA freelist_count").await);
     assert!(after * 10 < before && free == 0, "{before} pages, then {after} with {free} free");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn processes_that_delete_at_once_leave_no_attempt_behind() {
+    let app = TestApp::start().await;
+    let receiver = Receiver::start().await;
+    let target = json!({ "url": receiver.url("/t") });
+    let timers = vec![json!({ "length": { "duration": "PT1S" }, "target": target }); 1_200];
+    app.done("timersStart", START, json!({ "timers": timers })).await;
+    app.advance(Duration::from_secs(1)).await;
+    app.pass(MONTH);
+    let passes = (0..4).map(|_| app.engine.retention.run_once());
+    let deleted = futures_util::future::join_all(passes).await;
+    let firings = deleted.into_iter().map(|report| report.expect("a pass").firings).sum::<u64>();
+    assert_eq!(firings, 1_200);
+    assert_eq!(number(&app, "SELECT COUNT(*) FROM attempt").await, 0);
 }

@@ -1,5 +1,6 @@
 //! Triggers: made, read, listed, changed, deleted; what the log says of it.
 
+mod ending;
 mod failures;
 mod fire;
 mod once;

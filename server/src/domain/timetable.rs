@@ -108,6 +108,12 @@ impl Work {
         self.left == 0
     }
 
+    /// How many are left.
+    #[must_use]
+    pub fn left(self) -> u64 {
+        self.left
+    }
+
     /// Takes the cost of one instant; whether there was so much.
     fn spend(&mut self, cost: u64) -> bool {
         let left = self.left.checked_sub(cost);
@@ -233,16 +239,20 @@ impl Timetable {
         (from, until): (Instant, Instant),
         work: &mut Work,
     ) -> Option<u64> {
+        if self.leaves_out() {
+            let most = usize::try_from(most).unwrap_or(usize::MAX);
+            let instants = self.walk(from.plus_ms(-1), work).take_while(|next| *next < until);
+            let count = instants.take(most).count() as u64;
+            return (!work.is_spent()).then_some(count);
+        }
         let (mut from, mut count) = (from, 0);
         while from < until && count < most {
-            if !work.spend(COUNT_A_YEAR) {
-                return None;
-            }
             let end = from.plus_ms(YEAR_MS).min(until);
-            count += self.count(from, end, work);
-            if work.is_spent() {
+            let share = end.ms_since(from).unsigned_abs() * COUNT_A_YEAR / YEAR_MS.unsigned_abs();
+            if !work.spend(share.max(1)) {
                 return None;
             }
+            count += self.count(from, end, work);
             from = end;
         }
         Some(count.min(most))
@@ -465,8 +475,8 @@ mod tests {
         assert_eq!(count(u64::MAX, "2027-01-01T00:00:00Z", WORK_MAX), Some(365));
         assert_eq!(count(364, "9999-01-01T00:00:00Z", WORK_MAX), Some(364));
         let three_years = "2029-01-01T00:00:00Z";
-        assert_eq!(count(u64::MAX, three_years, 3 * COUNT_A_YEAR + 1), Some(3 * 365 + 1));
-        assert_eq!(count(u64::MAX, three_years, 3 * COUNT_A_YEAR - 1), None);
+        assert_eq!(count(u64::MAX, three_years, 3 * COUNT_A_YEAR), Some(3 * 365 + 1));
+        assert_eq!(count(u64::MAX, three_years, 2 * COUNT_A_YEAR), None);
     }
 
     #[test]

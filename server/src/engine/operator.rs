@@ -1,18 +1,29 @@
-//! The operator: takes the steps of operations, which are long and go on over restarts.
+//! The operator: takes the steps of operations, which are long and go on over restarts, and cancels
+//! what waited for triggers that were deleted.
 //!
 //! Each step is one small change; whoever holds the operation's row takes it, so that any number
 //! of processes may work at once.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use entity::{FiringId, TriggerId};
 
 use crate::app::App;
 use crate::bus::Listener;
 use crate::domain::outbox::Notice;
 use crate::error::Result;
 use crate::limits::{OPERATION_MS, OPERATION_STEPS_MAX, SWEEP_MS};
-use crate::service::{backfill, operation};
+use crate::service::operation::{self, Turn};
+use crate::service::{backfill, trigger};
 
 /// See the module.
 pub struct Operator {
     app: App,
+    /// Where the last pass ended.
+    turn: Mutex<Turn>,
+    /// Up to which firing each deleted trigger was looked through.
+    marks: Mutex<HashMap<TriggerId, FiringId>>,
 }
 
 /// What one pass did.
@@ -20,7 +31,7 @@ pub struct Operator {
 pub struct Report {
     /// Operations that go on.
     pub operations: usize,
-    /// Instants that were worked off.
+    /// Instants that were worked off, and firings of deleted triggers that were cancelled.
     pub worked_off: usize,
 }
 
@@ -28,7 +39,7 @@ impl Operator {
     /// An operator over `app`.
     #[must_use]
     pub fn new(app: &App) -> Self {
-        Self { app: app.clone() }
+        Self { app: app.clone(), turn: Mutex::default(), marks: Mutex::default() }
     }
 
     /// Takes steps until shutdown begins.
@@ -53,12 +64,15 @@ impl Operator {
         }
     }
 
-    /// One step of each operation that goes on, `OPERATION_STEPS_MAX` at most.
+    /// One step of each operation that goes on, `OPERATION_STEPS_MAX` at most; the next pass begins
+    /// with the projects whose turn it is then.
     ///
     /// # Errors
     /// The database's own; the next pass goes on where this one stopped.
     pub async fn run_once(&self) -> Result<Report> {
-        let running = operation::running(&self.app, OPERATION_STEPS_MAX).await?;
+        let turn = *self.turn();
+        let (running, next) = operation::running(&self.app, turn, OPERATION_STEPS_MAX).await?;
+        *self.turn() = next;
         let mut report = Report { operations: running.len(), worked_off: 0 };
         for (project, id) in running {
             match backfill::step(&self.app, project, id).await {
@@ -69,7 +83,32 @@ impl Operator {
                 }
             }
         }
+        report.worked_off += self.end_triggers().await?;
         Ok(report)
+    }
+
+    /// Cancels a batch of what waits for each trigger that was deleted, `OPERATION_STEPS_MAX` at most.
+    async fn end_triggers(&self) -> Result<usize> {
+        let ending = trigger::ending(&self.app, OPERATION_STEPS_MAX).await?;
+        let mut cancelled = 0;
+        for (project, id) in &ending {
+            let after = self.marks().remove(id);
+            let (count, last) = trigger::end_some(&self.app, *project, *id, after).await?;
+            cancelled += count;
+            if let Some(last) = last {
+                self.marks().insert(*id, last);
+            }
+        }
+        self.marks().retain(|id, _| ending.iter().any(|(_, ending)| ending == id));
+        Ok(cancelled)
+    }
+
+    fn marks(&self) -> MutexGuard<'_, HashMap<TriggerId, FiringId>> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turn(&self) -> MutexGuard<'_, Turn> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

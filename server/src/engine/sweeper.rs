@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::limits::{BATCH_ROWS_MAX, OVERDUE_MS, QUEUE_WINDOW_MS, SWEEP_MS, SWEEP_ROWS_MAX};
 use crate::store::Origin;
 use crate::store::sweep::{self, Ended, Mark};
-use crate::store::{claim, overlap, range, schedule};
+use crate::store::{backfill, claim, overlap, range, schedule};
 
 /// Passes are at least so far apart, whatever the queue loses.
 const LOST_MS: i64 = 250;
@@ -129,12 +129,14 @@ impl Sweeper {
     }
 
     /// Gives on slots that nobody holds although somebody waits, and folds what a process that died
-    /// had skipped.
+    /// had skipped, or what was skipped of a backfill that had ended.
     async fn mend(&self, now: Instant) -> Result<()> {
         let stuck = overlap::stuck(self.app.store(), now).await?;
         let unfolded = range::unfolded(self.app.store(), BATCH_ROWS_MAX as u64).await?;
+        let left_over = backfill::left_over(self.app.store(), BATCH_ROWS_MAX as u64).await?;
         let last = schedule::last(self.app.store(), BATCH_ROWS_MAX as u64).await?;
-        if stuck.is_empty() && unfolded.is_empty() && last.is_empty() {
+        let is_whole = stuck.is_empty() && unfolded.is_empty() && left_over.is_empty();
+        if is_whole && last.is_empty() {
             return Ok(());
         }
         let ids = self.app.ids().clone();
@@ -143,6 +145,7 @@ impl Sweeper {
             .change(Origin::Engine, move |change| {
                 async move {
                     range::fold(change, &ids, &unfolded).await?;
+                    backfill::end_left_over(change, &ids, &left_over).await?;
                     overlap::release(change, &stuck, now).await?;
                     claim::set_processed(change, last).await
                 }

@@ -36,8 +36,9 @@ pub struct Forecast {
     /// Firings that wait although they were due before the period; in no bucket.
     overdue: u64,
     /// Whether there were more schedules, or more different ones, than one forecast looks at (10,000
-    /// schedules, those that fire first; a million buckets of different cron expressions). The
-    /// counts are lower bounds then.
+    /// schedules, those that fire first; a million buckets of different cron expressions and of
+    /// schedules with a policy), or some that leave out too much to be counted. The counts are
+    /// lower bounds then.
     is_truncated: bool,
     /// How long the newest firings of the project were executed, on average over up to 200 that are
     /// over: all attempts of a firing together. Null when there are none.
@@ -83,7 +84,8 @@ impl ForecastQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The first instant; now when not said.")] from: Option<DateTime>,
-        #[graphql(desc = "The first instant after the period: at most 366 days later.")]
+        #[graphql(desc = "The first instant after the period: at most 366 days \
+            later, and at most 366 days from now.")]
         until: DateTime,
         #[graphql(desc = "Length of a bucket: at least a second, and at most 1,000 buckets.")]
         step: Duration,

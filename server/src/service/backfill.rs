@@ -5,15 +5,15 @@
 //! made, any number of processes may work at once, and an instant is neither left out nor fired
 //! twice (the unique index of (operation, schedule, instant) holds it to that).
 //!
-//! **Back-pressure**: at most [`BACKFILL_OPEN_MAX`] firings of an operation are not over at a time,
-//! so that a backfill of a year is no queue of a year. It is completed when its last firing is over.
+//! **Back-pressure**: a bounded number of firings of an operation is not over at a time, so that a
+//! backfill of a year is no queue of a year. It is completed when its last firing is over.
 //!
-//! The instants are those of the schedules' timetables as they are when they are looked at.
+//! The instants are those of the schedules' timetables as they are when they are looked at. What
+//! begins a backfill is here, its steps are in `backfill/step.rs`.
 
-use entity::firing::{self as firings, Cause};
 use entity::operation::{self as row, Kind, Status};
 use entity::trigger::Overlap;
-use entity::{Instant, OperationId, ProjectId, ScheduleId, TriggerId, schedule};
+use entity::{Instant, ScheduleId, TriggerId, schedule};
 use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
 
@@ -22,15 +22,18 @@ use super::{Caller, Scope, firing, operation};
 use crate::app::App;
 use crate::domain::outbox::Notice;
 use crate::domain::text::Check;
-use crate::domain::timetable::{Found, Timetable, WORK_MAX, Work};
+use crate::domain::timetable::{Timetable, WORK_MAX, Work};
 use crate::error::{Error, Result, refuse_if_any};
-use crate::limits::{
-    BACKFILL_INSTANTS_MAX, BACKFILL_OPEN_MAX, BACKFILL_STEP_INSTANTS_MAX, BACKFILL_WORK_MAX,
-    PLAN_WORK_MAX,
-};
+use crate::limits::{BACKFILL_INSTANTS_MAX, BACKFILL_MISSING_MS_MAX, BACKFILL_WORK_MAX};
 use crate::store::{
-    Change, Lock, Origin, operation as store, schedule as schedules, timetable, trigger as triggers,
+    Change, Lock, Origin, backfill as ranges, operation as store, schedule as schedules, timetable,
+    trigger as triggers,
 };
+
+mod step;
+
+pub(super) use step::end_ranges;
+pub use step::step;
 
 /// A range to fire for.
 #[derive(Clone, Debug, Serialize)]
@@ -56,7 +59,7 @@ pub struct Backfill {
 pub enum Which {
     /// Each, also those that fired already.
     All,
-    /// Those that neither fired nor will.
+    /// Those that neither fired nor will, as far as firings are kept.
     Missing,
 }
 
@@ -119,7 +122,7 @@ pub async fn begin(
                 which: input.which,
                 overlap,
             };
-            let position = Position { schedule: 0, next: input.from };
+            let position = Position { schedule: 0, next: input.from, open: ranges::Open::new() };
             let row = row::Model {
                 id: app.ids().make(),
                 project_id: caller.project,
@@ -147,24 +150,6 @@ pub async fn begin(
     .await
 }
 
-/// Takes one step of an operation, unless somebody else does; how many instants it worked off.
-///
-/// # Errors
-/// The database's own; nothing was changed then.
-pub async fn step(app: &App, project: ProjectId, id: OperationId) -> Result<usize> {
-    let app = app.clone();
-    let db = app.store().clone();
-    db.change(Origin::Engine, move |change| {
-        async move {
-            change.lock(Lock::DefinitionsShared(project)).await?;
-            let Some(row) = store::get_idle(change, project, id).await? else { return Ok(0) };
-            advance(&app, change, row, app.clock().now()).await
-        }
-        .boxed()
-    })
-    .await
-}
-
 /// What was asked for, as it is stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Asked {
@@ -177,10 +162,13 @@ struct Asked {
 
 /// How far it has come, as it is stored: the instants of the schedules before this one, and of this
 /// one before `next`, are done.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Position {
     schedule: usize,
     next: Instant,
+    /// The ranges of skipped instants that may go on.
+    #[serde(default)]
+    open: ranges::Open,
 }
 
 /// The schedules of a range with their timetables.
@@ -231,6 +219,15 @@ async fn check(
     if now < input.until {
         check.problem("until", format!("expected an instant that is past, at most {now}"));
     }
+    let known_from = now.plus_ms(-BACKFILL_MISSING_MS_MAX);
+    if input.which == Which::Missing && input.from < known_from {
+        let days = BACKFILL_MISSING_MS_MAX / 86_400_000;
+        let message = format!(
+            "expected at most {days} days ago with onlyMissing, {known_from} or later: of what is \
+             older nobody knows whether it fired"
+        );
+        check.problem("from", message);
+    }
     refuse_if_any(check.problems)?;
     let trigger = triggers::get(change, caller.project, input.trigger).await?;
     let trigger = trigger.ok_or_else(|| Error::not_found("triggerId", "trigger", input.trigger))?;
@@ -257,119 +254,6 @@ async fn check(
         (None, _) => Some(Overlap::BufferAll),
     };
     Ok((Range { rows, tables }, overlap))
-}
-
-async fn advance(app: &App, change: &Change, mut row: row::Model, now: Instant) -> Result<usize> {
-    let project = row.project_id;
-    let asked: Asked = from_text(&row.input)?;
-    let mut position: Position = from_text(&row.position)?;
-    let open = store::count_open(change, project, row.id).await?;
-    let open = usize::try_from(open).unwrap_or(usize::MAX);
-    let Some(id) = asked.schedules.get(position.schedule).copied() else {
-        if open == 0 {
-            let belfry = Caller::belfry(project);
-            operation::end(app, change, &belfry, row, Status::Completed, now).await?;
-        }
-        return Ok(0);
-    };
-    let room = BACKFILL_OPEN_MAX.saturating_sub(open);
-    if room == 0 {
-        return Ok(0);
-    }
-    let Some(schedule) = schedules::get(change, project, id).await? else {
-        row.error = Some(format!("{id} was deleted"));
-        operation::end(app, change, &Caller::belfry(project), row, Status::Failed, now).await?;
-        return Ok(0);
-    };
-    let tables = timetable::get_many(change, &[(&schedule).into()]).await?;
-    let looked = tables.first().map(|table| instants(table, position.next, asked.until));
-    let (looked, searched) = looked.unwrap_or_default();
-    let missing = match asked.which {
-        Which::All => looked.clone(),
-        Which::Missing => missing(change, &schedule, &looked).await?,
-    };
-    let taken = &missing[..missing.len().min(room)];
-    let is_over = taken.len() == missing.len();
-    // Past what was taken, or past all that was looked at.
-    let last = if is_over { looked.last() } else { taken.last() };
-    let passed = looked.iter().filter(|at| Some(*at) <= last).count();
-    make(app, change, (&row, &asked), &schedule, taken, now).await?;
-    row.done = row.done.saturating_add(i64::try_from(passed).unwrap_or(i64::MAX));
-    row.made = row.made.saturating_add(i64::try_from(taken.len()).unwrap_or(i64::MAX));
-    let ended = if is_over { searched } else { last.copied() };
-    position = match ended {
-        Some(last) => Position { next: last.plus_ms(1), ..position },
-        None => Position { schedule: position.schedule + 1, next: asked.from },
-    };
-    row.position = to_text(&position)?;
-    store::set(change, &row).await?;
-    Ok(passed)
-}
-
-/// Those of `looked` that have no firing which was, is or will be executed.
-async fn missing(
-    change: &Change,
-    schedule: &schedule::Model,
-    looked: &[Instant],
-) -> Result<Vec<Instant>> {
-    let (Some(first), Some(last)) = (looked.first(), looked.last()) else { return Ok(Vec::new()) };
-    let range = (*first, *last);
-    let mut present = store::get_present(change, schedule.project_id, schedule.id, range).await?;
-    present.sort_unstable();
-    let is_missing = |at: &Instant| present.binary_search(at).is_err();
-    Ok(looked.iter().copied().filter(is_missing).collect())
-}
-
-async fn make(
-    app: &App,
-    change: &Change,
-    (row, asked): (&row::Model, &Asked),
-    schedule: &schedule::Model,
-    instants: &[Instant],
-    now: Instant,
-) -> Result<()> {
-    let caller = Caller::belfry(row.project_id);
-    if instants.is_empty() {
-        return Ok(());
-    }
-    let model = firing::accept(change, app, &caller, schedule.trigger_id, now, now).await?;
-    let made = instants.iter().map(|at| {
-        let id = app.ids().make();
-        firings::Model {
-            id,
-            root_id: id,
-            cause: Cause::Backfill,
-            nominal_at: *at,
-            schedule_id: Some(schedule.id),
-            schedule_kind: Some(schedule.kind),
-            operation_id: Some(row.id),
-            overlap: asked.overlap,
-            payload: schedule.payload.clone(),
-            ..model.clone()
-        }
-    });
-    firing::insert(change, row.project_id, made.collect()).await
-}
-
-/// The instants from `from` on and before `until`, as many as one step looks at, and up to where it
-/// looked, when it did not come to the end. The one place that walks over them.
-fn instants(table: &Timetable, from: Instant, until: Instant) -> (Vec<Instant>, Option<Instant>) {
-    let mut work = Work::new(PLAN_WORK_MAX);
-    let mut found = Vec::new();
-    let mut last = from.plus_ms(-1);
-    while found.len() < BACKFILL_STEP_INSTANTS_MAX {
-        match table.search(last, &mut work) {
-            Found::At(next) if next < until => {
-                found.push(next);
-                last = next;
-            }
-            Found::NotUpTo(searched) if searched < until => {
-                return (found, Some(last.max(searched)));
-            }
-            Found::At(_) | Found::Never | Found::NotUpTo(_) => return (found, None),
-        }
-    }
-    (found, Some(last))
 }
 
 fn first_of(table: &Timetable, from: Instant, until: Instant) -> Option<Instant> {

@@ -311,16 +311,17 @@ pub(super) async fn cancel_one(
     cancel_row(app, change, caller, before, name.as_deref(), now).await.map(drop)
 }
 
-/// Cancels what was accepted for a trigger that is deleted.
-pub(super) async fn cancel_of_trigger(
+/// Cancels firings of one trigger that the caller has locked.
+pub(super) async fn cancel_all(
     app: &App,
     change: &Change,
     caller: &Caller,
-    trigger: &trigger::Model,
+    firings: &[row::Model],
+    trigger: &str,
     now: Instant,
 ) -> Result<()> {
-    for before in store::get_open_of_trigger(change, caller.project, trigger.id).await? {
-        cancel_row(app, change, caller, &before, Some(&trigger.name), now).await?;
+    for before in firings {
+        cancel_row(app, change, caller, before, Some(trigger), now).await?;
     }
     Ok(())
 }

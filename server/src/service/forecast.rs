@@ -95,8 +95,10 @@ impl Bucket {
 /// Every problem of the period.
 pub async fn forecast(app: &App, caller: &Caller, question: Question) -> Result<Forecast> {
     caller.require(Scope::Read)?;
-    let from = question.from.unwrap_or_else(|| app.clock().now());
-    let period = Period::new(from, question.until, question.step_ms).map_err(Error::Refused)?;
+    let now = app.clock().now();
+    let from = question.from.unwrap_or(now);
+    let period = Period::new(now, from, question.until, question.step_ms);
+    let period = period.map_err(Error::Refused)?;
     let filter = Filter {
         project: Some(caller.project),
         trigger: question.trigger,
@@ -135,7 +137,7 @@ pub async fn ahead(app: &App) -> Result<Vec<Ahead>> {
     let filter = Filter { is_test: Some(false), ..Filter::default() };
     let until = now.plus_ms(longest_ms);
     let ongoing = store::ongoing(app.store(), &filter, until, FORECAST_SCHEDULES_MAX).await?;
-    let period = Period::new(now, until, WINDOWS[0].1).map_err(Error::Refused)?;
+    let period = Period::new(now, now, until, WINDOWS[0].1).map_err(Error::Refused)?;
     let counted = counted(app, period, ongoing).await?;
     let measured = store::measured_by_all(app.store()).await?;
     let mut windows = Vec::with_capacity(WINDOWS.len());
@@ -160,7 +162,7 @@ struct Counted {
 async fn counted(app: &App, period: Period, ongoing: Vec<Ongoing>) -> Result<Counted> {
     let tables = tables(app, &ongoing).await?;
     let work = tokio::task::spawn_blocking(move || {
-        let mut spread = Spread::new(period);
+        let mut spread = Spread::new(period, tables.len());
         let mut all = Counted { by_trigger: HashMap::new(), is_truncated: false };
         for row in ongoing {
             let counts = match tables.get(&row.id) {

@@ -6,11 +6,12 @@ use entity::{Instant, OperationId, ProjectId};
 use futures_util::FutureExt as _;
 
 use super::audit::{self, What};
-use super::{Caller, Scope, firing};
+use super::{Caller, Scope, backfill, firing};
 use crate::app::App;
 use crate::domain::page::{Page, Slice};
 use crate::error::{Error, Result};
 use crate::limits::OPERATIONS_RUNNING_MAX;
+pub use crate::store::operation::Turn;
 use crate::store::{Change, Origin, event, operation as store};
 
 /// Stops an operation: nothing more comes of it, and what it made and nobody has begun is
@@ -35,6 +36,7 @@ pub async fn cancel(app: &App, caller: &Caller, id: OperationId) -> Result<row::
             for waiting in store::get_waiting(change, caller.project, id).await? {
                 firing::cancel_one(&app, change, &caller, &waiting, now).await?;
             }
+            backfill::end_ranges(&app, change, &row).await?;
             end(&app, change, &caller, row, Status::Cancelled, now).await
         }
         .boxed()
@@ -108,12 +110,16 @@ pub(super) async fn end(
     Ok(row)
 }
 
-/// Those that go on, of every project: what the engine takes steps of.
+/// Those that go on, of every project in turn: what the engine takes steps of, and the turn after.
 ///
 /// # Errors
 /// The database's own.
-pub async fn running(app: &App, rows_max: u64) -> Result<Vec<(ProjectId, OperationId)>> {
-    store::running(app.store(), rows_max).await
+pub async fn running(
+    app: &App,
+    turn: Turn,
+    rows_max: u64,
+) -> Result<(Vec<(ProjectId, OperationId)>, Turn)> {
+    store::running(app.store(), turn, rows_max).await
 }
 
 fn entry(app: &App, caller: &Caller, kind: &str, row: &row::Model) -> entity::event::Model {

@@ -10,7 +10,7 @@ use super::action::{check_description, expect_version};
 use super::audit::{self, What};
 use super::once::Once;
 use super::schedule::{self, Draft, check_count, check_draft};
-use super::{Caller, Scope, firing, quota};
+use super::{Caller, Scope, quota};
 use crate::app::App;
 use crate::domain::page::{Page, Slice};
 use crate::domain::schema::Schema;
@@ -18,12 +18,15 @@ use crate::domain::text::Check;
 use crate::error::{Error, Result, refuse_if_any};
 use crate::limits::NAME_CHARS_MAX;
 use crate::store::{
-    Change, Lock, Origin, action as actions, event, schedule as schedules, trigger as store,
+    Change, Lock, Origin, action as actions, event, overlap, schedule as schedules,
+    trigger as store,
 };
 
 mod check;
+mod ending;
 mod pause;
 
+pub use ending::{end_some, ending};
 pub use pause::{disable, pause, pause_failing, resume};
 
 use check::{CheckedRuns, check_concurrency, check_failures, check_runs, check_schema};
@@ -216,6 +219,10 @@ pub async fn update(app: &App, caller: &Caller, input: Update) -> Result<row::Mo
                     store::insert_version(change, version).await?;
                 }
                 store::set(change, &row).await?;
+                if input.overlap.is_some() {
+                    // Whoever runs now may be in nobody's way under the new policy.
+                    overlap::release(change, &[row.id], now).await?;
+                }
                 let event = changed(&app, &caller, "trigger.updated", &row);
                 event::insert(change, vec![event]).await?;
                 Ok(row)
@@ -225,8 +232,8 @@ pub async fn update(app: &App, caller: &Caller, input: Update) -> Result<row::Mo
         .await
 }
 
-/// Deletes a trigger: what its schedules planned is gone, what was accepted is cancelled. Its
-/// events and finished firings stay.
+/// Deletes a trigger: what its schedules planned is gone, what was accepted is cancelled, or will be
+/// if it is much. Nothing of it begins any more. Its events and finished firings stay.
 ///
 /// # Errors
 /// Not found; a conflict with somebody else's change.
@@ -246,10 +253,11 @@ pub async fn delete(
                 let mut row = get(change, caller.project, id).await?;
                 expect_version(expected_version, row.version)?;
                 let now = app.clock().now();
+                let extent = ending::prepare(change, &row).await?;
                 for mut plan in schedules::get_of_trigger(change, caller.project, id).await? {
                     schedule::remove(&app, change, &mut plan, &row, now).await?;
                 }
-                firing::cancel_of_trigger(&app, change, &caller, &row, now).await?;
+                ending::begin(&app, change, &caller, &mut row, extent, now).await?;
                 row.deleted_at = Some(now);
                 row.version += 1;
                 store::set(change, &row).await?;

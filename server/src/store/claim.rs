@@ -15,7 +15,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{Change, Store, bulk, page, sql, trigger};
+use super::{Change, Lock, Store, bulk, page, sql, trigger};
 use crate::domain::outbox::Notice;
 use crate::domain::planning::missed_before;
 use crate::error::Result;
@@ -56,11 +56,16 @@ const FREE: &str = "(firing.cause NOT IN ('SCHEDULE', 'BACKFILL') OR firing.epoc
     OR firing.is_test \
     OR COALESCE(firing.overlap, \
         (SELECT trigger.overlap FROM trigger WHERE trigger.id = firing.trigger_id)) = 'ALLOW')";
+/// Of a deleted trigger nothing begins, while what was accepted for it is being cancelled.
+const NOT_ENDING: &str = "NOT EXISTS (SELECT 1 FROM trigger \
+    WHERE trigger.id = firing.trigger_id AND trigger.state = 'ENDING')";
 /// What was asked about already.
 const DECIDED: &str = "1 = 1";
 
 /// Takes those of `ids` that may run now and beside anything, in the order of their instants.
 pub async fn claim(change: &Change, ids: &[FiringId], lease: Lease) -> Result<Vec<Claimed>> {
+    // In a statement of its own, so that the next one sees what whoever had the lock did.
+    change.lock(Lock::ClaimsShared).await?;
     take(change, ids, lease, FREE).await
 }
 
@@ -221,6 +226,7 @@ pub async fn still_due(store: &Store, ids: &[FiringId], now: Instant) -> Result<
         .filter(Column::Status.is_in(waits))
         .filter(Column::BlockedBy.is_null())
         .filter(Column::DueAt.lte(now))
+        .filter(Expr::cust(NOT_ENDING))
         .into_tuple()
         .all(store.readers())
         .await?)

@@ -15,6 +15,10 @@ WITH wanted AS (
             WHERE schedule.id = firing.schedule_id
               AND schedule.plan_version = firing.plan_version
               AND schedule.deleted_at IS NULL))
+      -- Of a deleted trigger nothing begins, while what was accepted for it is being cancelled.
+      AND NOT EXISTS (
+            SELECT 1 FROM trigger
+            WHERE trigger.id = firing.trigger_id AND trigger.state = 'ENDING')
       -- What waits for another firing is not due.
       AND firing.blocked_by IS NULL
       AND {free}

@@ -2,8 +2,8 @@
 //! `record.rs`, `plan.rs` and `sweep.rs`.
 
 use entity::firing::{Cause, Column, Entity, Model, Status};
-use entity::{FiringId, Instant, OperationId, ProjectId, ScheduleId, TriggerId, TypedId};
-use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query};
+use entity::{FiringId, Instant, OperationId, ProjectId, ScheduleId, TriggerId, TypedId, trigger};
+use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, LockBehavior, LockType, Query};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait,
     IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
@@ -14,6 +14,7 @@ use super::{Change, Store, bulk};
 use crate::domain::comparator::Comparator;
 use crate::domain::page::{Page, Slice};
 use crate::error::Result;
+use crate::limits::TRIGGER_END_ROWS_MAX;
 
 /// Which firings a list shows; every set condition must hold.
 #[derive(Clone, Debug, Default)]
@@ -85,17 +86,58 @@ pub async fn get(change: &Change, project: ProjectId, id: FiringId) -> Result<Op
     Ok(of(project).filter(Column::Id.eq(id)).lock_exclusive().one(change.tx()).await?)
 }
 
-/// The accepted firings of a trigger that are not over: what its deletion cancels.
+/// The firings of a trigger that are not over: what its deletion cancels.
 pub async fn get_open_of_trigger(
     change: &Change,
     project: ProjectId,
     trigger: TriggerId,
 ) -> Result<Vec<Model>> {
-    let open = [Status::Waiting, Status::Scheduled, Status::Executing, Status::Retrying];
-    let select =
-        of(project).filter(Column::TriggerId.eq(trigger)).filter(Column::Status.is_in(open));
-    let select = sea_orm::QueryOrder::order_by_asc(select, Column::Id).lock_exclusive();
+    let select = open_of_trigger(project, trigger).order_by_asc(Column::Id).lock_exclusive();
     Ok(select.all(change.tx()).await?)
+}
+
+/// Those of a trigger that are being executed.
+pub async fn get_executing_of_trigger(
+    change: &Change,
+    project: ProjectId,
+    trigger: TriggerId,
+) -> Result<Vec<Model>> {
+    let select = of(project)
+        .filter(Column::TriggerId.eq(trigger))
+        .filter(Column::Status.eq(Status::Executing));
+    Ok(select.order_by_asc(Column::Id).lock_exclusive().all(change.tx()).await?)
+}
+
+/// A batch of what the deletion of `trigger` left to cancel, after the firing `after`; what somebody
+/// else has in hand is left out.
+pub async fn get_ending_of_trigger(
+    change: &Change,
+    trigger: &trigger::Model,
+    after: Option<FiringId>,
+) -> Result<Vec<Model>> {
+    let select = ending_of_trigger(trigger)
+        .filter(Condition::all().add_option(after.map(|after| Column::Id.gt(after))))
+        .order_by_asc(Column::Id)
+        .limit(TRIGGER_END_ROWS_MAX as u64)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+    Ok(select.all(change.tx()).await?)
+}
+
+/// Whether the deletion of `trigger` left anything to cancel.
+pub async fn is_any_ending(change: &Change, trigger: &trigger::Model) -> Result<bool> {
+    let select = ending_of_trigger(trigger).select_only().column(Column::Id).limit(1);
+    Ok(select.into_tuple::<FiringId>().one(change.tx()).await?.is_some())
+}
+
+/// How many firings of a trigger are not over; counted up to `most`.
+pub async fn count_open_of_trigger(
+    change: &Change,
+    project: ProjectId,
+    trigger: TriggerId,
+    most: u64,
+) -> Result<u64> {
+    let select = open_of_trigger(project, trigger).select_only().column(Column::Id).limit(most);
+    Ok(select.into_tuple::<FiringId>().all(change.tx()).await?.len() as u64)
 }
 
 /// The firing of a schedule that stands for an instant, or the range that it was skipped in.
@@ -214,6 +256,19 @@ pub async fn scan(
         select = select.filter(Column::Id.gt(after));
     }
     Ok(sea_orm::QueryOrder::order_by_asc(select, Column::Id).all(db).await?)
+}
+
+fn open_of_trigger(project: ProjectId, trigger: TriggerId) -> Select<Entity> {
+    let open = [Status::Waiting, Status::Scheduled, Status::Executing, Status::Retrying];
+    of(project).filter(Column::TriggerId.eq(trigger)).filter(Column::Status.is_in(open))
+}
+
+/// What is open of a deleted trigger, but for replays that were asked for later.
+fn ending_of_trigger(trigger: &trigger::Model) -> Select<Entity> {
+    let is_part = Condition::any()
+        .add(Column::Cause.ne(Cause::Replay))
+        .add(Column::CreatedAt.lte(trigger.deleted_at));
+    open_of_trigger(trigger.project_id, trigger.id).filter(is_part)
 }
 
 fn of(project: ProjectId) -> Select<Entity> {

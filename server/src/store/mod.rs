@@ -32,6 +32,7 @@ use crate::metrics::commit_seconds;
 pub mod action;
 pub mod api_key;
 pub mod attempt;
+pub mod backfill;
 mod bulk;
 pub mod calendar;
 pub mod claim;
@@ -97,6 +98,10 @@ pub enum Lock<'a> {
     Definitions(entity::ProjectId),
     /// The same, held by many at once, of those who only rely on the definitions to stay.
     DefinitionsShared(entity::ProjectId),
+    /// The claim of firings: nobody else claims, and all that was claimed is committed.
+    Claims,
+    /// The same, held by many at once, of those who claim.
+    ClaimsShared,
     /// An idempotency key of a project.
     Key(entity::ProjectId, &'a str),
     /// The first start of a database.
@@ -260,6 +265,8 @@ impl Change {
             Lock::DefinitionsShared(project) => {
                 ("pg_advisory_xact_lock_shared", project.to_string())
             }
+            Lock::Claims => ("pg_advisory_xact_lock", "claims".to_owned()),
+            Lock::ClaimsShared => ("pg_advisory_xact_lock_shared", "claims".to_owned()),
             Lock::Key(project, key) => ("pg_advisory_xact_lock", format!("{project} {key}")),
             Lock::FirstStart => ("pg_advisory_xact_lock", "first start".to_owned()),
         };

@@ -2,15 +2,15 @@
 
 use entity::firing;
 use entity::operation::{Column, Entity, Kind, Model, Status};
-use entity::{Instant, OperationId, ProjectId, ScheduleId};
+use entity::{Instant, OperationId, ProjectId, ScheduleId, TypedId};
 use sea_orm::sea_query::{Expr, LockBehavior, LockType};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect,
+    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, FromQueryResult, IntoActiveModel,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Value,
 };
 
 use super::page::{self, Sort, compare};
-use super::{Change, Store, ensure_affected};
+use super::{Change, Store, ensure_affected, sql};
 use crate::domain::comparator::Comparator;
 use crate::domain::page::{Page, Slice};
 use crate::error::Result;
@@ -18,6 +18,10 @@ use crate::error::Result;
 /// Lists are by creation, newest first.
 pub const SORT: Sort<Column> =
     Sort { code: 0, key: None, id: Column::Id, is_descending: true, is_key_unique: false };
+
+/// What a firing came to that was never executed to its end, and will not be.
+pub(super) const GONE: [firing::Status; 3] =
+    [firing::Status::Skipped, firing::Status::Cancelled, firing::Status::Abandoned];
 
 /// Which operations a list shows; every set condition must hold.
 #[derive(Clone, Debug, Default)]
@@ -35,17 +39,48 @@ pub async fn find(store: &Store, project: ProjectId, id: OperationId) -> Result<
     Ok(of(project).filter(Column::Id.eq(id)).one(store.readers()).await?)
 }
 
-/// Those of all projects that go on, oldest first.
-pub async fn running(store: &Store, rows_max: u64) -> Result<Vec<(ProjectId, OperationId)>> {
-    Ok(Entity::find()
-        .select_only()
-        .columns([Column::ProjectId, Column::Id])
-        .filter(is_running())
-        .order_by_asc(Column::Id)
-        .limit(rows_max)
-        .into_tuple()
-        .all(store.readers())
-        .await?)
+/// Where the engine stands in its turn through the operations of all projects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// The last project whose first operation was taken.
+    after: ProjectId,
+    /// How often the turn came round.
+    round: i64,
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self { after: ProjectId(uuid::Uuid::nil()), round: 0 }
+    }
+}
+
+/// Those that go on, `rows_max` at most, and the turn after them. Projects come in turn, and the
+/// operations of one in turn too, so that neither a project with many of them nor one that does not
+/// get on delays another.
+pub async fn running(
+    store: &Store,
+    turn: Turn,
+    rows_max: u64,
+) -> Result<(Vec<(ProjectId, OperationId)>, Turn)> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        project_id: ProjectId,
+        id: OperationId,
+        turn: i64,
+    }
+    let rows_max = i64::try_from(rows_max).unwrap_or(i64::MAX);
+    let values: [Value; 3] = [turn.round.into(), turn.after.uuid().into(), rows_max.into()];
+    let sql = include_str!("operation_running.sql");
+    let statement = sql::statement(store.backend(), sql, values);
+    let rows = Row::find_by_statement(statement).all(store.readers()).await?;
+    let led = rows.iter().take_while(|row| row.turn == 0);
+    let is_round =
+        led.clone().count() < rows.len() || led.clone().any(|row| row.project_id <= turn.after);
+    let next = Turn {
+        after: led.last().map_or(turn.after, |row| row.project_id),
+        round: turn.round + i64::from(is_round),
+    };
+    Ok((rows.into_iter().map(|row| (row.project_id, row.id)).collect(), next))
 }
 
 /// One operation, as a change sees it.
@@ -96,8 +131,6 @@ pub async fn get_present(
     (from, until): (Instant, Instant),
 ) -> Result<Vec<Instant>> {
     use firing::Column as C;
-    const GONE: [firing::Status; 3] =
-        [firing::Status::Skipped, firing::Status::Cancelled, firing::Status::Abandoned];
     let mut present = Vec::new();
     // Written out, each in the words of an index of its own.
     for cause in ["firing.cause = 'SCHEDULE'", "firing.cause = 'BACKFILL'"] {
@@ -126,7 +159,7 @@ pub async fn list(
     page: &Page,
 ) -> Result<Slice<Model>> {
     let select = of(project).filter(condition(filter));
-    page::read(store.readers(), select, SORT, page, |row| (0, entity::TypedId::uuid(row.id))).await
+    page::read(store.readers(), select, SORT, page, |row| (0, row.id.uuid())).await
 }
 
 /// How many match.

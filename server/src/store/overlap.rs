@@ -25,7 +25,7 @@ use entity::{EventId, FiringId, Instant, ProjectId, ScheduleId, TriggerId, Typed
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, Value};
 
 use super::claim::{self, Claimed, Lease};
-use super::{Change, Store, due_of, sql};
+use super::{Change, Lock, Store, due_of, sql};
 use crate::clock::{Ids, stamped_at};
 use crate::domain::event::{Stamp, ended};
 use crate::domain::outbox::Notice;
@@ -73,6 +73,7 @@ pub async fn claim(
     firings: &[FiringId],
     lease: Lease,
 ) -> Result<Decided> {
+    change.lock(Lock::ClaimsShared).await?;
     let mut candidates = candidates(change, firings, lease.now, "").await?;
     if candidates.is_empty() {
         return Ok(Decided::default());
@@ -88,7 +89,7 @@ pub async fn claim(
     let verdicts = Verdicts::of(&candidates, &mut slots);
     cancel(change, ids, &verdicts.cancel, lease.now).await?;
     buffer(change, &verdicts.buffer).await?;
-    skip(change, ids, &verdicts.skip, lease.now).await?;
+    skip(change, &verdicts.skip, lease.now).await?;
     let is_planned = |one: &&(Candidate, Reason)| one.0.cause == Cause::Schedule;
     let skipped = verdicts.skip.iter().filter(is_planned).map(|(one, _)| *one).collect();
     let claimed = claim::claim_decided(change, &verdicts.run, lease).await?;
@@ -96,7 +97,7 @@ pub async fn claim(
 }
 
 /// Gives the slots of `triggers` on, as far as nobody holds them: the next that waits for each is
-/// due now.
+/// due now, and so is all that waits under the policy of a trigger that may overlap by now.
 pub async fn release(change: &Change, triggers: &[TriggerId], now: Instant) -> Result<usize> {
     if triggers.is_empty() {
         return Ok(0);
@@ -106,7 +107,7 @@ pub async fn release(change: &Change, triggers: &[TriggerId], now: Instant) -> R
     let lock = if change.backend() == DbBackend::Postgres { "FOR UPDATE SKIP LOCKED" } else { "" };
     let sql = include_str!("overlap_release.sql");
     let sql = indexed(change.backend(), sql).replace("{ids}", &among).replace("{lock}", lock);
-    let values = std::iter::once(now.millis().into()).chain(ids);
+    let values = ids.clone().into_iter().chain(ids).chain([now.millis().into()]);
     let rows = change.tx().query_all_raw(change.statement(&sql, values)).await?;
     for row in &rows {
         let limit: Option<i32> = row.try_get("", "trigger_limit")?;
@@ -117,7 +118,7 @@ pub async fn release(change: &Change, triggers: &[TriggerId], now: Instant) -> R
     Ok(rows.len())
 }
 
-/// The triggers of which something waits although their slots are free.
+/// The triggers of which something waits although their slots are free, or although it may overlap.
 pub async fn stuck(store: &Store, now: Instant) -> Result<Vec<TriggerId>> {
     let sql = indexed(store.backend(), include_str!("overlap_stuck.sql"));
     let statement = sql::statement(store.backend(), &sql, [now.millis().into()]);
@@ -222,7 +223,9 @@ async fn slots(change: &Change, triggers: &[TriggerId]) -> Result<HashMap<Trigge
     let holders = format!(
         "SELECT id, trigger_id FROM firing {{slot}} WHERE trigger_id {among} \
          AND cause IN ('SCHEDULE', 'BACKFILL') AND status IN ('SCHEDULED', 'EXECUTING') \
-         AND epoch > 0 AND COALESCE(overlap, '') <> 'ALLOW' ORDER BY id {lock}"
+         AND epoch > 0 AND COALESCE(overlap, \
+         (SELECT overlap FROM trigger WHERE trigger.id = firing.trigger_id)) <> 'ALLOW' \
+         ORDER BY id {lock}"
     );
     let buffered = format!(
         "SELECT trigger_id, cause, COUNT(*) AS count FROM firing {{blocked}} \
@@ -278,15 +281,9 @@ async fn buffer(change: &Change, buffered: &[(Candidate, FiringId)]) -> Result<(
     Ok(())
 }
 
-/// Skips. An instant of a schedule is a range of its own until it is folded, and marked as such by
-/// its `blocked_by`; one of a backfill stays alone.
-async fn skip(
-    change: &Change,
-    ids: &Ids,
-    skipped: &[(Candidate, Reason)],
-    now: Instant,
-) -> Result<()> {
-    let mut events = Vec::new();
+/// Skips. Each instant is a range of its own until it is folded, with its event then, and marked as
+/// such by its `blocked_by`.
+async fn skip(change: &Change, skipped: &[(Candidate, Reason)], now: Instant) -> Result<()> {
     for reason in [Reason::Overlap, Reason::BufferFull] {
         let firings: Vec<FiringId> =
             skipped.iter().filter(|(_, why)| *why == reason).map(|(one, _)| one.id).collect();
@@ -295,23 +292,17 @@ async fn skip(
         }
         let sql = "UPDATE firing SET status = 'SKIPPED', reason = ?, finished_at = ?, \
                    range_from = nominal_at, range_until = nominal_at, range_count = 1, \
-                   blocked_by = CASE WHEN cause = 'SCHEDULE' THEN id END WHERE id {ids} \
-                   RETURNING *, (SELECT name FROM trigger WHERE trigger.id = firing.trigger_id) \
-                   AS trigger_name";
+                   blocked_by = id WHERE id {ids} RETURNING id, project_id";
         let values = [reason.as_str().into(), now.millis().into()];
         let rows = change.tx().query_all_raw(over(change, sql, values, &firings)).await?;
         let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
         change.count(|tally| tally.skipped.push((reason.as_str(), count)));
         for row in &rows {
-            let trigger: Option<String> = row.try_get("", "trigger_name")?;
-            let firing = Model::from_query_result(row, "")?;
-            change.notify(Notice::Changed(firing.project_id, firing.id));
-            if firing.cause == Cause::Backfill {
-                events.push(end_event(ids, &firing, Status::Skipped, trigger.as_deref()));
-            }
+            let (project, id) = (row.try_get("", "project_id")?, row.try_get("", "id")?);
+            change.notify(Notice::Changed(project, id));
         }
     }
-    super::event::insert(change, events).await
+    Ok(())
 }
 
 fn end_event(ids: &Ids, firing: &Model, status: Status, trigger: Option<&str>) -> event::Model {

@@ -10,6 +10,7 @@ WHERE firing.id {ids}
   AND firing.blocked_by IS NULL
   AND firing.cause IN ('SCHEDULE', 'BACKFILL')
   AND NOT firing.is_test
+  AND trigger.state <> 'ENDING'
   AND firing.due_at + 0 <= ?
   -- The same bounds as the claim's own: what was missed is the planner's, and the fence of edits.
   AND (firing.cause <> 'SCHEDULE' OR firing.due_at + 0 >= ?)

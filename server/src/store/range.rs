@@ -141,11 +141,12 @@ async fn marked(change: &Change, row: &Model) -> Result<Vec<Reached>> {
     Ok(select.all(change.tx()).await?.into_iter().filter_map(reached_by).collect())
 }
 
-/// In the words of the index `firing_unfolded`.
+/// In the words of the index `firing_unfolded`. Those of backfills are `backfill.rs`'s.
 fn skipped_by_claim() -> Select<Entity> {
     Entity::find()
         .filter(Expr::cust("firing.blocked_by IS NOT NULL"))
         .filter(Expr::cust("firing.status = 'SKIPPED'"))
+        .filter(Expr::cust("firing.cause = 'SCHEDULE'"))
 }
 
 fn reached_by(row: firing::Model) -> Option<Reached> {

@@ -1,10 +1,12 @@
 //! Deletion by age, in small batches, so that the writer is never held for long.
 
-use entity::Instant;
 use entity::event::Class;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value};
+use entity::{FiringId, Instant, attempt, firing};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, Statement, Value,
+};
 
-use super::Change;
+use super::{Change, bulk, page};
 use crate::error::Result;
 use crate::limits::RETENTION_ROWS_MAX;
 
@@ -37,15 +39,29 @@ pub async fn delete_events(change: &Change, until: Instant) -> Result<u64> {
 }
 
 /// Deletes a batch of firings, with their attempts, that were resolved at or before `until`.
-/// FAILED ones stay until a person resolved them.
+/// FAILED ones stay until a person resolved them. Which they are is asked once: asked again,
+/// PostgreSQL would answer with what another process left, whose attempts nobody deleted.
 pub async fn delete_firings(change: &Change, until: Instant) -> Result<u64> {
-    const OLD: &str = "SELECT id FROM firing WHERE finished_at <= ? AND status IN \
+    let lock = if change.backend() == DbBackend::Postgres { " FOR UPDATE SKIP LOCKED" } else { "" };
+    let old = format!(
+        "SELECT id FROM firing WHERE finished_at <= ? AND status IN \
          ('COMPLETED', 'SKIPPED', 'CANCELLED', 'ABANDONED', 'REPLAYED') \
-         ORDER BY finished_at LIMIT ?";
-    let attempts = format!("DELETE FROM attempt WHERE firing_id IN ({OLD})");
-    change.tx().execute_raw(limited(change, &attempts, until)).await?;
-    let firings = format!("DELETE FROM firing WHERE id IN ({OLD})");
-    Ok(change.tx().execute_raw(limited(change, &firings, until)).await?.rows_affected())
+         ORDER BY finished_at LIMIT ?{lock}"
+    );
+    let rows = change.tx().query_all_raw(limited(change, &old, until)).await?;
+    let ids: Vec<FiringId> =
+        rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?;
+    for run in bulk::runs(&ids) {
+        attempt::Entity::delete_many()
+            .filter(attempt::Column::FiringId.is_in(page::uuids(run)))
+            .exec(change.tx())
+            .await?;
+        firing::Entity::delete_many()
+            .filter(firing::Column::Id.is_in(page::uuids(run)))
+            .exec(change.tx())
+            .await?;
+    }
+    Ok(ids.len() as u64)
 }
 
 /// Deletes a batch of operations that ended at or before `until`.
@@ -69,8 +85,8 @@ pub(super) async fn raise_floor(
     seq: i64,
 ) -> Result<(), DbErr> {
     use entity::log_floor::{Column, Entity, Model};
+    use sea_orm::IntoActiveModel;
     use sea_orm::sea_query::{Expr, OnConflict};
-    use sea_orm::{EntityTrait, IntoActiveModel};
     let greater = "CASE WHEN log_floor.seq < excluded.seq THEN excluded.seq ELSE log_floor.seq END";
     let raise =
         OnConflict::column(Column::Class).value(Column::Seq, Expr::cust(greater)).to_owned();

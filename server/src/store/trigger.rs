@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use entity::trigger::{Column, Entity, Model, State};
 use entity::{
-    ActionId, Instant, ProjectId, TriggerId, TypedId, firing, schedule, trigger_version as version,
+    ActionId, Instant, ProjectId, TriggerId, TypedId, firing, schedule, schedule_calendar,
+    trigger_version as version,
 };
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, Condition, DbBackend, EntityTrait, IntoActiveModel,
-    PaginatorTrait, QueryFilter, QuerySelect,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait as _,
 };
 
 use super::page::{self, Sort, compare, compare_text};
@@ -141,6 +142,30 @@ pub async fn limits(
     Ok(limits)
 }
 
+/// One trigger that was deleted and of which something is yet to be cancelled.
+pub async fn get_ending(
+    change: &Change,
+    project: ProjectId,
+    id: TriggerId,
+) -> Result<Option<Model>> {
+    let select = Entity::find_by_id(id)
+        .filter(Column::ProjectId.eq(project))
+        .filter(Column::State.eq(State::Ending));
+    Ok(select.one(change.tx()).await?)
+}
+
+/// Those of all projects, oldest first.
+pub async fn ending(store: &Store, rows_max: u64) -> Result<Vec<(ProjectId, TriggerId)>> {
+    let select = Entity::find()
+        .select_only()
+        .columns([Column::ProjectId, Column::Id])
+        // In the words of the index `trigger_ending`.
+        .filter(Expr::cust("trigger.state = 'ENDING'"))
+        .order_by_asc(Column::Id)
+        .limit(rows_max);
+    Ok(select.into_tuple().all(store.readers()).await?)
+}
+
 /// How many triggers that live name this action.
 pub async fn count_naming(change: &Change, project: ProjectId, action: ActionId) -> Result<u64> {
     Ok(live(project).filter(Column::ActionId.eq(action)).count(change.tx()).await?)
@@ -183,10 +208,15 @@ pub async fn insert_version(change: &Change, row: version::Model) -> Result<()> 
     Ok(())
 }
 
-/// Replaces the row, but for its count of failures, which goes on meanwhile.
+/// Replaces the row, but for what the engine writes meanwhile: its count of failures, and that a
+/// test was used up or went.
 pub async fn set(change: &Change, row: &Model) -> Result<()> {
     let mut values = row.clone().into_active_model().reset_all();
     values.failures = ActiveValue::NotSet;
+    values.consumed_at = ActiveValue::NotSet;
+    if row.deleted_at.is_none() {
+        values.deleted_at = ActiveValue::NotSet;
+    }
     let done = Entity::update_many()
         .set(values)
         .filter(Column::Id.eq(row.id))
@@ -238,6 +268,18 @@ pub async fn set_failures(
     Ok(())
 }
 
+/// Marks that nothing of a deleted trigger is left to cancel.
+pub async fn set_ended(change: &Change, project: ProjectId, id: TriggerId) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::State, Expr::value(State::Paused))
+        .filter(Column::Id.eq(id))
+        .filter(Column::ProjectId.eq(project))
+        .filter(Column::State.eq(State::Ending))
+        .exec(change.tx())
+        .await?;
+    Ok(())
+}
+
 /// Uses a test trigger up; `false` when somebody else did before. What its schedules planned goes
 /// with it.
 pub async fn set_consumed(
@@ -282,6 +324,16 @@ pub async fn delete_test(
         .col_expr(schedule::Column::DeletedAt, Expr::value(at.millis()))
         .filter(schedule::Column::TriggerId.eq(id))
         .filter(schedule::Column::DeletedAt.is_null())
+        .exec(db)
+        .await?;
+    // A calendar counts who refers to it.
+    let schedules = schedule::Entity::find()
+        .select_only()
+        .column(schedule::Column::Id)
+        .filter(schedule::Column::TriggerId.eq(id))
+        .into_query();
+    schedule_calendar::Entity::delete_many()
+        .filter(schedule_calendar::Column::ScheduleId.in_subquery(schedules))
         .exec(db)
         .await?;
     Ok(())

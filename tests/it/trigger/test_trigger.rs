@@ -1,5 +1,8 @@
 //! Test triggers: they fire exactly once and then go.
 
+use belfry::store::{Origin, trigger as store};
+use entity::{TriggerId, trigger as row};
+use futures_util::FutureExt as _;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 use tests::{Answer, Receiver};
@@ -159,4 +162,21 @@ async fn a_cancelled_firing_takes_it_along() {
     let query = "{ firings(filter: { isTest: ONLY }) { nodes { status isTest } } }";
     let found = ask(&app, "firings", query, json!({})).await;
     assert_eq!(list(&found["nodes"]), [json!({ "status": "CANCELLED", "isTest": true })]);
+}
+
+#[tokio::test]
+async fn an_edit_that_read_before_it_was_used_up_does_not_give_it_back() {
+    let app = TestApp::start().await;
+    let id: TriggerId = create(&app, json!([])).await.parse().expect("an id");
+    let (project, now) = (app.caller.project, app.now());
+    let change = app.app.store().change(Origin::Edit, move |change| {
+        async move {
+            let read = store::get(change, project, id).await?.expect("the trigger");
+            assert!(store::set_consumed(change, project, id, now).await?);
+            store::set(change, &row::Model { description: Some("new".into()), ..read }).await?;
+            store::set_consumed(change, project, id, now).await
+        }
+        .boxed()
+    });
+    assert!(!change.await.expect("a change"), "it was used up twice");
 }

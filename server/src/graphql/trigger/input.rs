@@ -72,7 +72,8 @@ pub struct TriggerUpdateInput {
     /// How many of its firings each process executes at a time from now on, from 1 to 10,000; null
     /// removes the bound.
     pub concurrency: MaybeUndefined<i32>,
-    /// What becomes from now on of a planned firing while an earlier one runs.
+    /// What becomes from now on of a planned firing while an earlier one runs. What waits already is
+    /// due at once under ALLOW, and keeps its turn under any other.
     pub overlap: MaybeUndefined<OverlapPolicy>,
     /// After how many failed firings in a row it is paused from now on, from 1 to 1,000; null:
     /// never.
@@ -140,7 +141,8 @@ pub struct TriggerBackfillInput {
     pub from: DateTime,
     /// The first instant after the range; not in the future.
     pub until: DateTime,
-    /// Leaves out the instants that fired already, or still will.
+    /// Leaves out the instants that fired already, or still will. `from` is at most 29 days ago then:
+    /// firings are kept for 30 days, and of what is older nobody knows.
     #[graphql(default)]
     pub only_missing: bool,
     /// What becomes of its firings while an earlier one runs. When not said, they wait for one

@@ -115,7 +115,9 @@ impl TriggerMutation {
         TriggerUpdatePayload::of(update(ctx, input).await)
     }
 
-    /// Deletes a trigger: what its schedules planned is gone, what was accepted is cancelled.
+    /// Deletes a trigger: what its schedules planned is gone, what was accepted is cancelled. Nothing
+    /// of it begins any more; of more than 256 firings that wait, those that do not run are cancelled
+    /// soon after.
     async fn trigger_delete(
         &self,
         ctx: &Context<'_>,
