@@ -303,5 +303,5 @@ async fn an_instant_that_has_passed_may_be_sent_again_and_no_other_one() {
     let another = json!({ "id": plan, "spec": { "at": "2026-03-02T10:01:30Z" } });
     assert_snapshot!(lines(&refused(&app, "scheduleUpdate", another).await), @"BAD_USER_INPUT spec.at: expected an instant in the future, after 2026-03-02T10:02:00Z");
     app.advance(MINUTE).await;
-    assert_snapshot!(lines(&past(&app, &id).await), @"03-02 10:01:00 COMPLETED");
+    assert_snapshot!(lines(&past(&app, &id).await), @"03-02 10:01:00 COMPLETED, begun 03-02 10:02:00");
 }
