@@ -233,8 +233,9 @@ pub const RECORD_GROUPS_MAX: usize = 2;
 pub const PROJECT_SHARE: usize = 3;
 /// Rows that one sweep pushes at a time.
 pub const SWEEP_ROWS_MAX: usize = 10_000;
-/// Schedules that one pass of the planner advances: some 20 ms of a writer, and few enough commits.
-pub const PLAN_SCHEDULES_MAX: usize = 500;
+/// Schedules that one pass of the planner advances: some 20 ms of a writer, few enough commits, and a
+/// multiple of the rows of one statement.
+pub const PLAN_SCHEDULES_MAX: usize = 512;
 /// Firings that one pass of the planner makes before it leaves the rest to the next, and the bytes of
 /// their payloads: an outage of many schedules that catch up is worked off in transactions of some
 /// 100 ms, and never held in memory as a whole. One schedule's step is not divided.

@@ -74,7 +74,7 @@ pub fn simulate(table: &Timetable, setting: &Setting) -> Simulation {
     let mut play = Play::new(table, setting);
     let mut now = setting.from;
     while now < setting.until && !play.is_cut() {
-        while !play.is_cut() && (play.record(now) | play.plan(now) | play.claim(now)) {}
+        while !play.is_cut() && play.work(now) {}
         now = play.next_moment(now);
     }
     let (is_cut, work) = (play.is_cut(), play.work);
@@ -131,6 +131,13 @@ impl<'a> Play<'a> {
         self.setting.instants_max < self.instants || self.setting.work_max < self.work
     }
 
+    /// All duties of the engine, once. Whether any did anything.
+    fn work(&mut self, now: Instant) -> bool {
+        let has_moved = self.record(now) | self.plan(now);
+        self.sweep(now);
+        self.claim(now) || has_moved
+    }
+
     /// The first moment after `now` at which something can happen.
     fn next_moment(&self, now: Instant) -> Instant {
         let due = self.waiting.first().map(|(due_at, _)| *due_at);
@@ -183,6 +190,17 @@ impl<'a> Play<'a> {
         let step = planning::step(self.table, &cursor, now);
         self.apply(step, now);
         true
+    }
+
+    /// Gives a slot on that fell free unseen: what it had been given to was missed.
+    fn sweep(&mut self, now: Instant) {
+        let is_due = |(due_at, _): &(Instant, Instant)| *due_at <= now;
+        if self.running.is_empty()
+            && !self.waiting.first().is_some_and(is_due)
+            && let Some(next) = self.buffered.pop_front()
+        {
+            self.waiting.insert((now, next));
+        }
     }
 
     /// What waits and whose instant has come, oldest first; and how much else waits.

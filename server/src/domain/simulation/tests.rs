@@ -155,3 +155,22 @@ fn outages_that_touch_are_one() {
     assert_eq!(two, play(vec![(at(90), at(310))]));
     assert_eq!(two[1], "120: Skipped CATCH_UP until 310");
 }
+
+#[test]
+fn what_is_buffered_goes_on_when_all_that_followed_was_missed() {
+    let at = |secs: i64| START.plus_ms(secs * 1_000);
+    // The third minute waits for the first; by the end of the outage nothing else may fire.
+    let policy = Policy { ends_at: Some(at(400)), catch_up_window_ms: 60_000, ..Policy::default() };
+    let setting = Setting {
+        overlap: Overlap::BufferAll,
+        durations_ms: vec![150_000],
+        outages: vec![(at(190), at(900))],
+        ..setting(20)
+    };
+    let shown = shown(&simulate(&minutely(policy), &setting));
+    assert_eq!(shown[0], "60: Completed from 60 until 900");
+    // The second got the slot at the moment at which it was found to be long missed.
+    assert_eq!(shown[1], "120: Skipped CATCH_UP until 900");
+    assert_eq!(shown[2], "180: Completed from 900 until 1050");
+    assert_eq!(shown[5], "360: Skipped CATCH_UP until 900");
+}
