@@ -22,10 +22,10 @@ pub struct NextArgs {
     #[arg(long, default_value = "UTC", value_name = "ZONE")]
     tz: String,
     /// What happens to times that do not exist where clocks go forward [default: by the expression]
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, ignore_case = true)]
     gap: Option<GapArg>,
     /// Which of two passes counts where clocks go back [default: by the expression]
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, ignore_case = true)]
     overlap: Option<OverlapArg>,
     /// Instants after this, RFC 3339 [default: now]
     #[arg(long, value_name = "INSTANT", value_parser = Instant::parse)]
