@@ -97,7 +97,7 @@ fuzz: ## 100,000 random documents and millions of random texts; SEED= begins els
 	$(CARGO) build --release --package belfry --package tests --bin fuzz
 	$(TARGET)/release/fuzz $(if $(SEED),--seed $(SEED))
 
-soak: ## every time zone, every change of its clocks from 2000 to 2040, against a walk along the clock
+soak: ## every zone and change of clocks 2000-2040 against a walk along the clock; 1,000 random schedules simulated and played
 	$(CARGO) build --release --package belfry --package tests --bin soak
 	$(TARGET)/release/soak
 
