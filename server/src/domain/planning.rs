@@ -24,6 +24,12 @@ use crate::limits::{
     PLAN_WORK_MAX, PLANNED_AHEAD_MAX,
 };
 
+mod reason;
+mod recorded;
+
+pub use reason::Reason;
+pub use recorded::Recorded;
+
 /// What is known of a schedule before the step.
 #[derive(Clone, Debug)]
 pub struct Cursor {
@@ -41,10 +47,6 @@ pub struct Cursor {
     /// Whether a person paused it.
     pub is_paused: bool,
 }
-
-/// Stretches of time in which every instant has its record: single firings, and SKIPPED ranges.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recorded(Vec<(Instant, Instant)>);
 
 /// A planned instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,56 +71,6 @@ pub struct Skip {
     pub reason: Reason,
 }
 
-/// Why instants did not fire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// Missed while the system was down; a newer one was caught up, or all are too old.
-    CatchUp,
-    /// The schedule or its trigger was paused.
-    Paused,
-    /// An edit of the schedule replaced the plan before they were claimed.
-    Superseded,
-    /// An earlier firing of the trigger still ran.
-    Overlap,
-    /// An earlier firing of the trigger still ran, and as many as may waited for it.
-    BufferFull,
-}
-
-impl Reason {
-    /// The text in `firing.reason`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::CatchUp => "CATCH_UP",
-            Self::Paused => "PAUSED",
-            Self::Superseded => "SUPERSEDED",
-            Self::Overlap => "OVERLAP",
-            Self::BufferFull => "BUFFER_FULL",
-        }
-    }
-
-    /// The reason that has this text.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let all = [Self::CatchUp, Self::Paused, Self::Superseded, Self::Overlap, Self::BufferFull];
-        all.into_iter().find(|reason| reason.as_str() == text)
-    }
-
-    /// Why an instant was skipped, in a sentence.
-    #[must_use]
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::CatchUp => "it was missed by more than a minute and was not caught up",
-            Self::Paused => "the schedule or its trigger was paused",
-            Self::Superseded => "an edit replaced the time plan before it began",
-            Self::Overlap => "an earlier firing of its trigger still ran",
-            Self::BufferFull => {
-                "an earlier firing of its trigger still ran, and as many as may waited for it"
-            }
-        }
-    }
-}
-
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -140,29 +92,6 @@ pub struct Step {
     pub plan_at: Option<Instant>,
     /// What it cost, in comparisons.
     pub work: u64,
-}
-
-impl Recorded {
-    /// From the first and the last instant of each record, in any order.
-    #[must_use]
-    pub fn new(mut records: Vec<(Instant, Instant)>) -> Self {
-        records.sort_unstable();
-        let mut joined: Vec<(Instant, Instant)> = Vec::with_capacity(records.len());
-        for (first, last) in records {
-            match joined.last_mut() {
-                Some((_, until)) if first <= *until => *until = last.max(*until),
-                _ => joined.push((first, last)),
-            }
-        }
-        Self(joined)
-    }
-
-    /// Whether `at` has a record.
-    #[must_use]
-    pub fn covers(&self, at: Instant) -> bool {
-        let begun = self.0.partition_point(|(first, _)| *first <= at);
-        self.0[..begun].last().is_some_and(|(_, last)| at <= *last)
-    }
 }
 
 impl Step {

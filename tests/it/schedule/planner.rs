@@ -1,7 +1,11 @@
 //! The planner among others: edits in the middle of a backlog, bounds of a pass, plans that cannot be
 //! read, processes with other time zones.
 
+use belfry::domain::zone::tzdata_version;
 use belfry::limits::{PLAN_ROWS_MAX, PLANNED_AHEAD_MAX, ZONES_LEFT_MS};
+use belfry::store::Origin;
+use belfry::store::zone::{self, Turn};
+use futures_util::FutureExt as _;
 use insta::assert_snapshot;
 use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
@@ -183,4 +187,21 @@ async fn a_process_with_older_time_zones_leaves_walls_to_newer_ones_while_they_a
     03-02 10:02:00 COMPLETED
     03-02 10:03:00 COMPLETED
     ");
+}
+
+#[tokio::test]
+async fn walls_are_left_for_so_long_and_no_longer() {
+    let app = TestApp::start().await;
+    let seen_at = app.now();
+    let newer =
+        format!("UPDATE installation SET tzdata = '9999z', tzdata_seen_at = {}", seen_at.millis());
+    behind_the_back(&app, &newer).await;
+    let ask = |after_ms: i64| {
+        let (store, at) = (app.app.store(), seen_at.plus_ms(after_ms));
+        store.change(Origin::Engine, move |change| {
+            async move { zone::take_turn(change, tzdata_version(), at).await }.boxed()
+        })
+    };
+    assert_eq!(ask(ZONES_LEFT_MS - 1).await.expect("an answer"), Turn::Newer);
+    assert_eq!(ask(ZONES_LEFT_MS).await.expect("an answer"), Turn::Ours(0));
 }

@@ -212,14 +212,7 @@ pub(super) fn check_spec(
     Some(spec)
 }
 
-/// That an instant has passed, of a plan that has only the one.
-pub(super) fn passed(spec: &Spec, now: Instant) -> Option<Problem> {
-    let Spec::At { at } = spec else { return None };
-    let message = || format!("expected an instant in the future, after {now}");
-    (*at <= now).then(|| Problem::new("at", message()))
-}
-
-/// The same without a look at the time, which matters only when the plan is new.
+/// The same without a look at whether it has passed, which matters only when the plan is new.
 pub(super) fn read_spec(
     check: &mut Check,
     field: &str,
@@ -267,6 +260,13 @@ pub(super) fn read_spec(
         }
     }
     Some(spec)
+}
+
+/// That an instant has passed, of a plan that has only the one.
+pub(super) fn passed(spec: &Spec, now: Instant) -> Option<Problem> {
+    let Spec::At { at } = spec else { return None };
+    let message = || format!("expected an instant in the future, after {now}");
+    (*at <= now).then(|| Problem::new("at", message()))
 }
 
 /// The new spec of a schedule that has one: what counts from the moment at which it was said, and was
