@@ -80,13 +80,13 @@ pub async fn close(
     change: &Change,
     ids: &Ids,
     operation: &operation::Model,
-    open: &Open,
+    ranges: &[FiringId],
 ) -> Result<()> {
-    if open.is_empty() {
+    if ranges.is_empty() {
         return Ok(());
     }
     let trigger = trigger_of(change, operation).await?;
-    for id in open.values() {
+    for id in ranges {
         range::close(change, ids, *id, trigger.as_ref()).await?;
     }
     Ok(())
@@ -165,15 +165,14 @@ async fn fold_one(
         let (until, reason, finished_at) = (row.nominal_at, row.reason.clone(), row.finished_at);
         runs.push(Run { id: row.id, until, reason, finished_at, joined: Vec::new() });
     }
-    for run in &runs {
+    // An open range that nothing was joined to is as it was.
+    for run in runs.iter().filter(|run| !run.joined.is_empty() || Some(run.id) != open) {
         join(change, run).await?;
     }
     let is_followed = |run: &Run| others.iter().any(|other| run.until < *other);
     let last = runs.pop_if(|run| !is_followed(run));
-    let trigger = trigger_of(change, operation).await?;
-    for run in &runs {
-        range::close(change, ids, run.id, trigger.as_ref()).await?;
-    }
+    let over: Vec<FiringId> = runs.iter().map(|run| run.id).collect();
+    close(change, ids, operation, &over).await?;
     Ok(last.map(|run| run.id))
 }
 

@@ -3,7 +3,7 @@
 use entity::firing::{self as firings, Cause};
 use entity::operation::{self as row, Status};
 use entity::trigger::State;
-use entity::{Instant, OperationId, ProjectId, schedule};
+use entity::{FiringId, Instant, OperationId, ProjectId, schedule};
 use futures_util::FutureExt as _;
 
 use super::{Asked, Position, Which, from_text, to_text};
@@ -105,6 +105,7 @@ pub(in crate::service) async fn end_ranges(
     let asked: Asked = from_text(&row.input)?;
     let position: Position = from_text(&row.position)?;
     let open = ranges::fold(change, app.ids(), row, &asked.schedules, &position.open).await?;
+    let open: Vec<FiringId> = open.into_values().collect();
     ranges::close(change, app.ids(), row, &open).await
 }
 
